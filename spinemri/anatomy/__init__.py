@@ -1,0 +1,1 @@
+"""From images to tissues, canal centreline and named levels."""

@@ -1,0 +1,1 @@
+"""Settings that travel with a run: see `configs/`."""

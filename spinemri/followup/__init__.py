@@ -1,0 +1,1 @@
+"""From measured studies to change over time."""

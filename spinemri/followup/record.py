@@ -1,0 +1,83 @@
+"""`comparison.json` as types."""
+
+from __future__ import annotations
+
+from typing import Literal
+
+from spinemri.measure.record import SCHEMA_VERSION, FlagRecord, Interval, QualityRecord, Record, SoftwareRecord
+
+__all__ = [
+    "Comparison",
+    "FlagRecord",
+    "NadirRecord",
+    "RadiotherapyRecord",
+    "RecurrenceRecord",
+    "TimepointRecord",
+    "Verdict",
+]
+
+Verdict = Literal["decreased", "increased", "not_distinguishable", "not_assessable"]
+
+
+class TimepointRecord(Record):
+    """One visit against the baseline; the baseline's own change fields are null."""
+
+    study_instance_uid: str
+    study_date: str
+    days_from_baseline: int | None
+    days_from_rt_end: int | None
+    volume_ml: float | None
+    volume_ci95_ml: Interval | None
+    change_percent: float | None
+    change_ci95_percent: Interval | None
+    paired_change_percent: float | None
+    paired_change_ci95_percent: Interval | None
+    smallest_detectable_change_percent: float | None
+    verdict: Verdict | None
+    mcc_percent: float | None
+    mscc_percent: float | None
+    escc_grade: str | None
+    worst_level: str | None
+    yardsticks: dict[str, str | float | None] = {}
+
+
+class NadirRecord(Record):
+    """The visit with the smallest volume."""
+
+    study_date: str
+    volume_ml: float
+
+
+class RecurrenceRecord(Record):
+    """Whether the mass grew from its nadir by more than the interval, and since when."""
+
+    suspected: bool | None
+    since: str | None
+
+
+class RadiotherapyRecord(Record):
+    """What the user said of the radiotherapy, and whether the treated levels cover the mass.
+
+    `margin_levels` counts whole treated vertebrae beyond the mass at its cranial and caudal end; negative where
+    the mass reaches beyond the treated levels.
+    """
+
+    start: str | None
+    end: str | None
+    dose_gy: float | None
+    fractions: int | None
+    levels: str | None
+    mass_covered: bool | None
+    margin_levels: tuple[int, int] | None
+
+
+class Comparison(Record):
+    """Change of the mass over two or more visits, in order of time."""
+
+    schema_version: str = SCHEMA_VERSION
+    software: SoftwareRecord
+    timepoints: tuple[TimepointRecord, ...]
+    nadir: NadirRecord | None
+    recurrence: RecurrenceRecord
+    radiotherapy: RadiotherapyRecord | None
+    quality: QualityRecord

@@ -1,0 +1,1 @@
+"""From tissues and images to the epidural mass."""

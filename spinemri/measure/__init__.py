@@ -1,0 +1,1 @@
+"""From masks to numbers, after METRICS.md definitions."""

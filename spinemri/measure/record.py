@@ -1,0 +1,203 @@
+"""`measurements.json` as types: the contract with everything that reads our results.
+
+Numbers are null where they cannot be trusted, and ``quality.flags`` says why.
+"""
+
+from __future__ import annotations
+
+from typing import Literal
+
+from pydantic import BaseModel, ConfigDict
+
+__all__ = [
+    "SCHEMA_VERSION",
+    "CompromiseRecord",
+    "DiscRecord",
+    "ExtentRecord",
+    "FlagRecord",
+    "LevelsRecord",
+    "MassComponentRecord",
+    "MassRecord",
+    "Measurements",
+    "ProfileRow",
+    "QualityRecord",
+    "SeriesRecord",
+    "SignalRecord",
+    "SoftwareRecord",
+    "StudyRecord",
+    "VertebraRecord",
+]
+
+SCHEMA_VERSION = "1.0"
+
+Point = tuple[float, float, float]
+Interval = tuple[float, float]
+
+
+class Record(BaseModel):
+    """Base of all records: immutable, no unknown fields."""
+
+    model_config = ConfigDict(frozen=True, extra="forbid")
+
+
+class SoftwareRecord(Record):
+    """What made the numbers."""
+
+    name: str = "spinemri"
+    version: str
+    config_sha256: str
+    model_sha256: str
+
+
+class StudyRecord(Record):
+    """Which examination was measured; `study_date` is ISO or empty."""
+
+    study_instance_uid: str
+    study_date: str
+    inputs_sha256: str
+
+
+class SeriesRecord(Record):
+    """One stack of the study, with what it was used for and why."""
+
+    series_instance_uid: str
+    stack: str
+    plane: str
+    weighting: str
+    fat_suppressed: bool | None
+    contrast_enhanced: bool | None
+    role: str | None
+    used: bool
+    reason: str
+
+
+class VertebraRecord(Record):
+    """One vertebra; `id` after VerSe."""
+
+    name: str | None
+    id: int | None
+    centre_lps_mm: Point
+    complete: bool
+    confidence: float
+
+
+class DiscRecord(Record):
+    """One disc."""
+
+    name: str | None
+    centre_lps_mm: Point
+
+
+class LevelsRecord(Record):
+    """Named levels and what the names rest on."""
+
+    numbering: Literal["absolute", "relative", "unknown"]
+    anchor: str
+    confidence: float
+    vertebrae: tuple[VertebraRecord, ...]
+    discs: tuple[DiscRecord, ...]
+
+
+class MassComponentRecord(Record):
+    """Volume of one compartment of the mass in ml."""
+
+    compartment: Literal["epidural", "foraminal", "paravertebral"]
+    volume_ml: float
+
+
+class ExtentRecord(Record):
+    """From the vertebra at the cranial end to that at the caudal end, and the length along the canal in mm."""
+
+    from_level: str | None
+    to_level: str | None
+    length_mm: float
+
+
+class SignalRecord(Record):
+    """Signal of the mass relative to unaffected marrow; descriptive, never decides alone."""
+
+    t1_to_marrow: float | None = None
+    t2_to_marrow: float | None = None
+    enhancement_ratio: float | None = None
+
+
+class MassRecord(Record):
+    """The epidural mass; everything but the status is null unless it was measured."""
+
+    status: Literal["measured", "not_found", "not_assessable"]
+    volume_ml: float | None = None
+    volume_sd_ml: float | None = None
+    volume_ci95_ml: Interval | None = None
+    components: tuple[MassComponentRecord, ...] = ()
+    extent: ExtentRecord | None = None
+    position: Literal["posterior", "anterior", "left", "right", "circumferential"] | None = None
+    max_ap_mm: float | None = None
+    max_transverse_mm: float | None = None
+    truncated: bool | None = None
+    signal: SignalRecord = SignalRecord()
+
+
+class CompromiseRecord(Record):
+    """How far canal and cord are compromised at the worst section (METRICS.md)."""
+
+    worst_level: str | None = None
+    worst_point_lps_mm: Point | None = None
+    mcc_percent: float | None = None
+    mscc_percent: float | None = None
+    canal_occupancy_percent: float | None = None
+    canal_area_mm2: float | None = None
+    sac_area_mm2: float | None = None
+    cord_area_mm2: float | None = None
+    canal_ap_mm: float | None = None
+    cord_ap_mm: float | None = None
+    reference_levels: tuple[str | None, str | None] | None = None
+    escc_grade: str | None = None
+    escc_evidence: dict[str, float | str | bool | None] = {}
+
+
+class FlagRecord(Record):
+    """A finding that qualifies the numbers."""
+
+    code: str
+    message: str
+    severity: Literal["info", "warning", "error"]
+
+
+class QualityRecord(Record):
+    """All findings of the run."""
+
+    flags: tuple[FlagRecord, ...] = ()
+
+
+class ProfileRow(Record):
+    """One section perpendicular to the centreline: a row of ``profile.csv``, one per mm of canal."""
+
+    arc_length_mm: float
+    x_lps_mm: float
+    y_lps_mm: float
+    z_lps_mm: float
+    level: str | None
+    canal_area_mm2: float | None
+    canal_ap_mm: float | None
+    canal_transverse_mm: float | None
+    sac_area_mm2: float | None
+    sac_ap_mm: float | None
+    sac_transverse_mm: float | None
+    cord_area_mm2: float | None
+    cord_ap_mm: float | None
+    cord_transverse_mm: float | None
+    mass_area_mm2: float | None
+    occupancy_percent: float | None
+
+
+class Measurements(Record):
+    """Everything measured in one study. `profile` goes to ``profile.csv`` and is left out of the JSON."""
+
+    schema_version: str = SCHEMA_VERSION
+    software: SoftwareRecord
+    study: StudyRecord
+    series: tuple[SeriesRecord, ...]
+    levels: LevelsRecord
+    mass: MassRecord
+    compromise: CompromiseRecord
+    quality: QualityRecord

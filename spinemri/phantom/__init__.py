@@ -1,0 +1,1 @@
+"""Generated spine MR studies with exactly known truth."""

@@ -1,0 +1,1 @@
+"""Training of the segmentation network; needs the extra `train`."""
