@@ -4,6 +4,8 @@ from __future__ import annotations
 
 from typing import Literal
 
+from pydantic import Field
+
 from spinemri.measure.record import SCHEMA_VERSION, FlagRecord, Interval, QualityRecord, Record, SoftwareRecord
 
 __all__ = [
@@ -38,7 +40,7 @@ class TimepointRecord(Record):
     mscc_percent: float | None
     escc_grade: str | None
     worst_level: str | None
-    yardsticks: dict[str, str | float | None] = {}
+    yardsticks: dict[str, str | float | None] = Field(default_factory=dict)
 
 
 class NadirRecord(Record):

@@ -7,7 +7,7 @@ from __future__ import annotations
 
 from typing import Literal
 
-from pydantic import BaseModel, ConfigDict
+from pydantic import BaseModel, ConfigDict, Field
 
 __all__ = [
     "SCHEMA_VERSION",
@@ -152,7 +152,7 @@ class CompromiseRecord(Record):
     cord_ap_mm: float | None = None
     reference_levels: tuple[str | None, str | None] | None = None
     escc_grade: str | None = None
-    escc_evidence: dict[str, float | str | bool | None] = {}
+    escc_evidence: dict[str, float | str | bool | None] = Field(default_factory=dict)
 
 
 class FlagRecord(Record):
