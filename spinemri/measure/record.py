@@ -106,10 +106,15 @@ class MassComponentRecord(Record):
 
 
 class ExtentRecord(Record):
-    """From the vertebra at the cranial end to that at the caudal end, and the length along the canal in mm."""
+    """From the vertebra at the cranial end to that at the caudal end, and the length along the canal in mm.
 
-    from_level: str | None
-    to_level: str | None
+    The JSON keys are ``from`` and ``to``; Python cannot name an attribute ``from``.
+    """
+
+    model_config = ConfigDict(populate_by_name=True, serialize_by_alias=True)
+
+    from_level: str | None = Field(alias="from")
+    to_level: str | None = Field(alias="to")
     length_mm: float
 
 
@@ -138,18 +143,28 @@ class MassRecord(Record):
 
 
 class CompromiseRecord(Record):
-    """How far canal and cord are compromised at the worst section (METRICS.md)."""
+    """How far canal and cord are compromised at the worst section.
+
+    Areas and diameters are those of the worst section; `canal_occupancy_percent` is the maximum over all sections,
+    at `canal_occupancy_level`. `ascor` is cord area over canal area, `compression_ratio` cord AP over transverse.
+    """
 
     worst_level: str | None = None
     worst_point_lps_mm: Point | None = None
     mcc_percent: float | None = None
     mscc_percent: float | None = None
     canal_occupancy_percent: float | None = None
+    canal_occupancy_level: str | None = None
+    length_over_25_percent_mm: float | None = None
+    length_over_50_percent_mm: float | None = None
     canal_area_mm2: float | None = None
     sac_area_mm2: float | None = None
     cord_area_mm2: float | None = None
     canal_ap_mm: float | None = None
+    sac_ap_mm: float | None = None
     cord_ap_mm: float | None = None
+    ascor: float | None = None
+    compression_ratio: float | None = None
     reference_levels: tuple[str | None, str | None] | None = None
     escc_grade: str | None = None
     escc_evidence: dict[str, float | str | bool | None] = Field(default_factory=dict)
