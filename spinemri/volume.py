@@ -24,7 +24,7 @@ import numpy as np
 from numpy.typing import NDArray
 from scipy import ndimage
 
-__all__ = ["Grid", "Volume", "apply_affine", "canonical", "crop", "resample", "sample_at"]
+__all__ = ["Grid", "Volume", "apply_affine", "canonical", "crop", "nearest_axes", "resample", "sample_at"]
 
 FloatArray = NDArray[np.floating[Any]]
 
@@ -149,8 +149,21 @@ def apply_affine(affine: FloatArray, points: FloatArray) -> NDArray[np.float64]:
     return out
 
 
-def _nearest_axes(affine: NDArray[np.float64]) -> tuple[list[int], list[bool]]:
-    """Voxel axis that runs closest to each of L, P, S, and whether it runs the other way."""
+def nearest_axes(affine: NDArray[np.float64]) -> tuple[list[int], list[bool]]:
+    """Find the voxel axis that runs closest to each of L, P, S.
+
+    Parameters
+    ----------
+    affine : (4, 4) ndarray
+        Voxel index to LPS mm.
+
+    Returns
+    -------
+    order : list of int
+        Voxel axis for L, for P, for S; each axis once.
+    flips : list of bool
+        Whether that voxel axis runs the other way.
+    """
     cosines = affine[:3, :3] / np.linalg.norm(affine[:3, :3], axis=0)
     order: list[int] = [0, 0, 0]
     free_rows, free_columns = {0, 1, 2}, {0, 1, 2}
@@ -178,7 +191,7 @@ def canonical(volume: Volume) -> Volume:
     Volume
         Same voxels at the same places in the patient.
     """
-    order, flips = _nearest_axes(volume.affine)
+    order, flips = nearest_axes(volume.affine)
     array = np.transpose(volume.array, order)
     affine = volume.affine.copy()
     affine[:, :3] = volume.affine[:, order]
