@@ -1,0 +1,196 @@
+"""The commands. Heavy libraries are imported inside them, so that ``--help`` answers at once."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+from spinemri import __version__
+from spinemri.cli.failures import guarded, stop_on_termination
+
+__all__ = ["app", "main"]
+
+app = typer.Typer(
+    name="spinemri",
+    help="Measure epidural masses in spine MRI: level, canal and cord compromise, volume and its change. "
+    "For research use only.",
+    epilog="Exit status: 0 done, 1 done with findings that need a person, 2 bad usage, 3 unusable input, "
+    "4 internal fault.",
+    no_args_is_help=True,
+    add_completion=False,
+    pretty_exceptions_enable=False,
+    context_settings={"help_option_names": ["-h", "--help"]},
+)
+
+Study = Annotated[Path, typer.Argument(metavar="DIR", help="Folder, zip or file: DICOM, NIfTI or BIDS.")]
+Studies = Annotated[list[Path], typer.Argument(metavar="DIR...", help="One folder a study, or one that holds several.")]
+Out = Annotated[Path, typer.Option("--out", "-o", help="Folder for the results.")]
+Profile = Annotated[str, typer.Option("--config", help="Profile (default, emh, metastasis) or YAML file.")]
+Contrast = Annotated[str | None, typer.Option("--contrast", help="Weighting of NIfTI input, e.g. T2w.")]
+Level = Annotated[
+    list[str] | None, typer.Option("--level", help="A vertebra you can see: T12@x,y,z in LPS mm; repeatable.")
+]
+Overwrite = Annotated[bool, typer.Option("--overwrite", help="Replace the results of an earlier run.")]
+Quiet = Annotated[bool, typer.Option("--quiet", "-q", help="Print nothing but errors.")]
+JsonLog = Annotated[bool, typer.Option("--json-log", help="Progress as JSON lines on stderr.")]
+Debug = Annotated[bool, typer.Option("--debug", help="Show tracebacks and library warnings.")]
+
+
+def main() -> None:
+    """Run the command line; the entry point of the installed program."""
+    stop_on_termination()
+    app()
+
+
+def _version(*, wanted: bool) -> None:
+    if wanted:
+        typer.echo(f"spinemri {__version__}")
+        raise typer.Exit
+
+
+@app.callback()
+def _options(
+    *,
+    version: Annotated[
+        bool, typer.Option("--version", callback=lambda wanted: _version(wanted=wanted), is_eager=True)
+    ] = False,
+) -> None:
+    del version
+
+
+@app.command(epilog="Example: spinemri inspect study/")
+def inspect(
+    path: Study,
+    contrast: Contrast = None,
+    *,
+    as_json: Annotated[bool, typer.Option("--json", help="Print JSON in place of a table.")] = False,
+    debug: Debug = False,
+) -> None:
+    """Show what is in a folder, what each stack is used for, and why."""
+    with guarded(debug=debug):
+        from spinemri.cli.inspection import inspection_json, print_inspection
+        from spinemri.intake import read_studies
+
+        studies = read_studies(path, contrast=contrast)
+        if as_json:
+            typer.echo(inspection_json(studies))
+        else:
+            print_inspection(studies)
+
+
+@app.command(epilog="Example: spinemri run study/ -o out/ --config emh")
+def run(
+    path: Study,
+    out: Out,
+    config: Profile = "default",
+    contrast: Contrast = None,
+    level: Level = None,
+    mass_seed: Annotated[
+        str | None, typer.Option("--mass-seed", help="x,y,z in LPS mm: measure the mass nearest to this point.")
+    ] = None,
+    labels: Annotated[
+        Path | None, typer.Option("--labels", help="NIfTI of tissue ids in place of the network.")
+    ] = None,
+    *,
+    no_mass: Annotated[bool, typer.Option("--no-mass", help="Measure the canal only.")] = False,
+    overwrite: Overwrite = False,
+    quiet: Quiet = False,
+    json_log: JsonLog = False,
+    debug: Debug = False,
+) -> None:
+    """Measure one study."""
+    with guarded(debug=debug, json_log=json_log):
+        from spinemri.cli.progress import progress
+        from spinemri.cli.results import finish_study, study_options
+        from spinemri.pipeline import run_study
+
+        options = study_options(
+            config=config,
+            contrast=contrast,
+            levels=level,
+            mass_seed=mass_seed,
+            labels=labels,
+            with_mass=not no_mass,
+            overwrite=overwrite,
+        )
+        with progress(visits=1, quiet=quiet, json_log=json_log) as recorder:
+            result = run_study(path, out, options, recorder)
+        finish_study(result.measurements, out, quiet=quiet)
+
+
+@app.command(
+    epilog="Example: spinemri compare before/ after/ -o out/ --rt-end 2024-03-15 --rt-levels T3-T9 --rt-dose-gy 20"
+)
+def compare(
+    paths: Studies,
+    out: Out,
+    config: Profile = "default",
+    contrast: Contrast = None,
+    level: Level = None,
+    rt_start: Annotated[str | None, typer.Option(help="First day of radiotherapy, YYYY-MM-DD.")] = None,
+    rt_end: Annotated[str | None, typer.Option(help="Last day of radiotherapy, YYYY-MM-DD.")] = None,
+    rt_levels: Annotated[str | None, typer.Option(help="Treated vertebrae, e.g. T3-T9.")] = None,
+    rt_dose_gy: Annotated[float | None, typer.Option(help="Total dose in Gy.")] = None,
+    rt_fractions: Annotated[int | None, typer.Option(help="Number of fractions.")] = None,
+    *,
+    overwrite: Overwrite = False,
+    quiet: Quiet = False,
+    json_log: JsonLog = False,
+    debug: Debug = False,
+) -> None:
+    """Measure two or more studies of one patient, and the change between them."""
+    with guarded(debug=debug, json_log=json_log):
+        from spinemri.cli.progress import progress
+        from spinemri.cli.results import finish_comparison, study_options
+        from spinemri.followup import parse_radiotherapy
+        from spinemri.pipeline import compare_studies
+
+        options = study_options(config=config, contrast=contrast, levels=level, overwrite=overwrite)
+        radiotherapy = parse_radiotherapy(
+            start=rt_start, end=rt_end, dose_gy=rt_dose_gy, fractions=rt_fractions, levels=rt_levels
+        )
+        with progress(visits=max(2, len(paths)), quiet=quiet, json_log=json_log) as recorder:
+            compared = compare_studies(paths, out, options, radiotherapy, recorder)
+        finish_comparison(compared, out, quiet=quiet)
+
+
+@app.command(epilog="Example: spinemri measure out/   (after correcting out/nifti/mass_dseg.nii.gz in 3D Slicer)")
+def measure(
+    out: Annotated[Path, typer.Argument(metavar="OUT", help="Results of an earlier run.")],
+    *,
+    quiet: Quiet = False,
+    json_log: JsonLog = False,
+    debug: Debug = False,
+) -> None:
+    """Measure again after masks or levels were corrected in an editor."""
+    with guarded(debug=debug, json_log=json_log):
+        from spinemri.cli.progress import progress
+        from spinemri.cli.results import finish_comparison, finish_study
+        from spinemri.pipeline import ComparedStudies, remeasure
+
+        with progress(visits=1, quiet=quiet, json_log=json_log) as recorder:
+            result = remeasure(out, recorder)
+        if isinstance(result, ComparedStudies):
+            finish_comparison(result, out, quiet=quiet)
+        else:
+            finish_study(result.measurements, out, quiet=quiet)
+
+
+@app.command(epilog="Example: spinemri phantom sample_data/recipe.yaml -o phantom/")
+def phantom(
+    recipe: Annotated[Path, typer.Argument(metavar="RECIPE", help="YAML or JSON recipe.")],
+    out: Out,
+    *,
+    debug: Debug = False,
+) -> None:
+    """Generate DICOM studies with a known truth."""
+    with guarded(debug=debug):
+        from spinemri.phantom import load_recipe, write_phantom
+        from spinemri.pipeline.output import output_folder
+
+        content = load_recipe(recipe)
+        with output_folder(out, overwrite=False) as folder:
+            write_phantom(content, folder)
+        typer.echo(f"{len(content.visits)} generated studies in {out}")

@@ -1,0 +1,83 @@
+"""What is going on, on stderr: one bar, JSON lines, or nothing."""
+
+from __future__ import annotations
+
+import json
+import sys
+import time
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from dataclasses import asdict
+
+from rich.console import Console
+from rich.progress import BarColumn, Progress, TextColumn, TimeElapsedColumn
+
+from spinemri.pipeline.events import Event, Recorder
+
+__all__ = ["progress"]
+
+_WORK = {
+    "intake": 2,
+    "load": 2,
+    "anatomy": 12,
+    "mass": 2,
+    "levels": 4,
+    "measure": 4,
+    "followup": 1,
+    "export": 2,
+    "report": 5,
+}
+"""Rough share of the time of each stage."""
+
+_PER_VISIT = ("load", "anatomy", "mass", "levels", "measure")
+
+
+@contextmanager
+def progress(*, visits: int, quiet: bool, json_log: bool) -> Iterator[Recorder]:
+    """Give a recorder that shows how far the work is.
+
+    Parameters
+    ----------
+    visits : int
+        Studies that are expected.
+    quiet, json_log : bool
+        Nothing at all, or one JSON line per event with the seconds since the start.
+    """
+    if json_log:
+        yield Recorder(_json_lines())
+    elif quiet:
+        yield Recorder()
+    else:
+        with _bar() as bar:
+            yield Recorder(_on_bar(bar, visits))
+
+
+def _json_lines() -> Callable[[Event], None]:
+    start = time.monotonic()
+
+    def write(event: Event) -> None:
+        line = asdict(event) | {"elapsed_s": round(time.monotonic() - start, 3)}
+        sys.stderr.write(json.dumps(line) + "\n")
+        sys.stderr.flush()
+
+    return write
+
+
+def _bar() -> Progress:
+    columns = (TextColumn("{task.description:<12}"), BarColumn(), TextColumn("{task.percentage:>3.0f} %"))
+    return Progress(*columns, TimeElapsedColumn(), console=Console(stderr=True), transient=True)
+
+
+def _on_bar(bar: Progress, visits: int) -> Callable[[Event], None]:
+    once = sum(work for stage, work in _WORK.items() if stage not in _PER_VISIT)
+    each = sum(work for stage, work in _WORK.items() if stage in _PER_VISIT)
+    task = bar.add_task("", total=once + each * visits)
+
+    def move(event: Event) -> None:
+        if event.event == "start":
+            visit = f" {event.visit}" if event.visit is not None else ""
+            bar.update(task, description=f"{event.stage}{visit}")
+        elif event.event == "done":
+            bar.advance(task, _WORK.get(event.stage, 0))
+
+    return move

@@ -1,0 +1,92 @@
+"""From options to a run, and from a run to the terminal and the exit status."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from pathlib import Path
+
+import typer
+
+from spinemri.cli.summary import comparison_lines, flag_lines, study_lines
+from spinemri.cli.values import parse_levels, parse_point
+from spinemri.config import load_config
+from spinemri.measure.record import FlagRecord, Measurements
+from spinemri.pipeline import ComparedStudies, Options
+from spinemri.pipeline.measured import needs_a_person
+
+__all__ = ["finish_comparison", "finish_study", "study_options"]
+
+_EXIT_FINDINGS = 1
+
+
+def study_options(
+    *,
+    config: str,
+    contrast: str | None,
+    levels: Sequence[str] | None,
+    overwrite: bool,
+    mass_seed: str | None = None,
+    labels: Path | None = None,
+    with_mass: bool = True,
+) -> Options:
+    """Check the options of a command.
+
+    Raises
+    ------
+    UsageError
+        BAD_CONFIG, BAD_LEVEL or BAD_POINT.
+    """
+    return Options(
+        config=load_config(config),
+        contrast=contrast,
+        labels=labels,
+        with_mass=with_mass,
+        mass_seed_lps_mm=None if mass_seed is None else parse_point(mass_seed, option="--mass-seed"),
+        levels=parse_levels(levels or ()),
+        overwrite=overwrite,
+    )
+
+
+def finish_study(measurements: Measurements, out: Path, *, quiet: bool) -> None:
+    """Print what one study shows, and end with the exit status of its findings.
+
+    Raises
+    ------
+    typer.Exit
+        Status 1 if a finding needs a person.
+    """
+    flags = measurements.quality.flags
+    _print([*study_lines(measurements), *flag_lines(flags)], out, quiet=quiet)
+    _exit(flags)
+
+
+def finish_comparison(compared: ComparedStudies, out: Path, *, quiet: bool) -> None:
+    """Print how the visits differ, and end with the exit status of all findings.
+
+    Raises
+    ------
+    typer.Exit
+        Status 1 if a finding needs a person.
+    """
+    lines = comparison_lines(compared.comparison)
+    flags = list(compared.comparison.quality.flags)
+    lines += flag_lines(flags)
+    for visit, result in enumerate(compared.results, start=1):
+        own = result.measurements.quality.flags
+        lines += flag_lines(own, what=f"Visit {visit}")
+        flags += own
+    _print(lines, out, quiet=quiet)
+    _exit(flags)
+
+
+def _print(lines: Sequence[str], out: Path, *, quiet: bool) -> None:
+    if quiet:
+        return
+    report = out / "report.html"
+    where = f"Report: {report}" if report.is_file() else f"Results: {out}"
+    typer.echo("\n".join([*lines, where, "For research use only."]))
+
+
+def _exit(flags: Sequence[FlagRecord]) -> None:
+    if needs_a_person(flags):
+        raise typer.Exit(_EXIT_FINDINGS)

@@ -1,0 +1,231 @@
+"""Two or more studies of one patient, from their folders to the change between them."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
+from pathlib import Path
+
+from spinemri.config import Config, write_config
+from spinemri.errors import Flag, InputError, Severity
+from spinemri.export import write_comparison, write_study
+from spinemri.followup import Radiotherapy, compare_results, transfer_levels
+from spinemri.followup.record import Comparison
+from spinemri.intake import read_studies
+from spinemri.intake.model import Study
+from spinemri.measure.record import QualityRecord
+from spinemri.measure.result import StudyResult
+from spinemri.pipeline.events import Recorder
+from spinemri.pipeline.levels import with_levels
+from spinemri.pipeline.manifest import write_manifest
+from spinemri.pipeline.measured import flag_records, measure_prepared
+from spinemri.pipeline.options import Options
+from spinemri.pipeline.output import check_apart, output_folder
+from spinemri.pipeline.prepare import Prepared, prepare_study
+from spinemri.report import write_report
+
+__all__ = ["ComparedStudies", "compare_measured", "compare_studies", "visit_folder", "write_compared"]
+
+
+@dataclass(frozen=True, eq=False)
+class ComparedStudies:
+    """The measured visits in order of time, and the change between them."""
+
+    results: tuple[StudyResult, ...]
+    comparison: Comparison
+
+
+def visit_folder(out: Path, visit: int) -> Path:
+    """Return the folder of one visit; 1 is the baseline."""
+    return out / f"timepoint_{visit}"
+
+
+def compare_studies(
+    paths: Sequence[Path],
+    out: Path,
+    options: Options | None = None,
+    radiotherapy: Radiotherapy | None = None,
+    recorder: Recorder | None = None,
+) -> ComparedStudies:
+    """Measure every study, compare them, and write everything that a comparison leaves.
+
+    Parameters
+    ----------
+    paths : sequence of Path
+        Folders or files; one may hold several studies. Ordered by study date; as given where dates lack.
+    out : Path
+        Folder for the results; appears whole or not at all.
+    options : Options, optional
+        Its levels are those of the baseline.
+    radiotherapy : Radiotherapy, optional
+    recorder : Recorder, optional
+        Hears of every stage.
+
+    Returns
+    -------
+    ComparedStudies
+
+    Raises
+    ------
+    UsageError
+        If `out` or an option cannot be used.
+    InputError
+        SEVERAL_PATIENTS, or TOO_FEW_STUDIES if fewer than two can be measured.
+    """
+    options = options or Options()
+    recorder = recorder or Recorder()
+    check_apart(out, paths)
+    with output_folder(out, overwrite=options.overwrite) as folder:
+        with recorder.stage("intake"):
+            studies, failures = _read(paths, options)
+        results, more_failures = _measure_all(studies, options, recorder)
+        failures += more_failures
+        if len(results) < 2:
+            raise _too_few(len(results), failures)
+        compared = compare_measured(results, radiotherapy, options.config, recorder, failures)
+        write_compared(compared, folder, options.config, recorder)
+    return compared
+
+
+def _read(paths: Sequence[Path], options: Options) -> tuple[list[Study], list[Flag]]:
+    """Read all studies, in order of time, and a flag for every path that gave none."""
+    studies: list[Study] = []
+    failures: list[Flag] = []
+    for number, path in enumerate(paths, start=1):
+        try:
+            studies.extend(read_studies(path, contrast=options.contrast))
+        except InputError as error:
+            if error.code == "SEVERAL_PATIENTS":
+                raise
+            failures.append(_failure(f"Input {number}", error))
+    _refuse_several_patients(studies)
+    if all(study.study_date for study in studies):
+        studies.sort(key=_moment)
+    return studies, failures
+
+
+def _moment(study: Study) -> tuple[str, str]:
+    return study.study_date, min((stack.acquired for stack in study.stacks if stack.acquired), default="")
+
+
+def _refuse_several_patients(studies: Sequence[Study]) -> None:
+    patients = {study.patient_key for study in studies if study.patient_key}
+    if len(patients) > 1:
+        raise InputError(
+            "SEVERAL_PATIENTS",
+            f"The studies belong to {len(patients)} patients by their patient ids.",
+            "Give studies of one patient.",
+        )
+
+
+def _measure_all(
+    studies: Sequence[Study], options: Options, recorder: Recorder
+) -> tuple[tuple[StudyResult, ...], list[Flag]]:
+    """Measure visit after visit; the first that succeeds lends its level names to the others."""
+    results: list[StudyResult] = []
+    failures: list[Flag] = []
+    for number, study in enumerate(studies, start=1):
+        visit = len(results) + 1
+        try:
+            own = options if not results else replace(options, levels=())
+            prepared = prepare_study(study, own, recorder, visit)
+            if results:
+                prepared = _with_baseline_levels(results[0], prepared, recorder, visit)
+            with recorder.stage("measure", visit):
+                results.append(measure_prepared(prepared, options.config))
+            recorder.flag_codes("measure", results[-1].measurements.quality.flags, visit)
+        except InputError as error:
+            failures.append(_failure(f"Study {number}", error))
+    return tuple(results), failures
+
+
+def _with_baseline_levels(baseline: StudyResult, prepared: Prepared, recorder: Recorder, visit: int) -> Prepared:
+    """Name the levels of a follow-up as those of the baseline."""
+    with recorder.stage("levels", visit):
+        levels, flags = transfer_levels(
+            baseline.anatomy, baseline.primary_image, prepared.anatomy, prepared.primary_image
+        )
+        levels = replace(levels, flags=tuple(dict.fromkeys((*levels.flags, *flags))))
+    return replace(prepared, anatomy=with_levels(prepared.anatomy, levels))
+
+
+def _failure(what: str, error: InputError) -> Flag:
+    return Flag("STUDY_NOT_USED", f"{what} was left out: {error}", Severity.ERROR)
+
+
+def _too_few(measured: int, failures: Sequence[Flag]) -> InputError:
+    reasons = " ".join(flag.message for flag in failures)
+    return InputError(
+        "TOO_FEW_STUDIES",
+        f"A comparison needs two studies that can be measured, {measured} could. {reasons}".strip(),
+        "Run 'spinemri inspect' on each input.",
+    )
+
+
+def compare_measured(
+    results: Sequence[StudyResult],
+    radiotherapy: Radiotherapy | None,
+    config: Config,
+    recorder: Recorder,
+    failures: Sequence[Flag] = (),
+) -> ComparedStudies:
+    """Compare visits that are measured.
+
+    Parameters
+    ----------
+    results : sequence of StudyResult
+        In order of time.
+    radiotherapy : Radiotherapy or None
+    config : Config
+    recorder : Recorder
+    failures : sequence of Flag
+        Studies that could not be used.
+
+    Returns
+    -------
+    ComparedStudies
+    """
+    with recorder.stage("followup"):
+        comparison = compare_results(results, radiotherapy)
+        comparison = _with_flags(comparison, [*failures, *_narrow_margin(comparison, config)])
+    recorder.flag_codes("followup", comparison.quality.flags)
+    return ComparedStudies(tuple(results), comparison)
+
+
+def _narrow_margin(comparison: Comparison, config: Config) -> tuple[Flag, ...]:
+    wanted = config.followup.radiotherapy_margin_levels
+    treatment = comparison.radiotherapy
+    if treatment is None or treatment.margin_levels is None or not 0 <= min(treatment.margin_levels) < wanted:
+        return ()
+    cranial, caudal = treatment.margin_levels
+    message = f"The treated levels reach {cranial} vertebrae above and {caudal} below the mass; {wanted} are expected."
+    return (Flag("RT_MARGIN_NARROW", message),)
+
+
+def _with_flags(comparison: Comparison, flags: Sequence[Flag]) -> Comparison:
+    quality = QualityRecord(flags=(*comparison.quality.flags, *flag_records(flags)))
+    return comparison.model_copy(update={"quality": quality})
+
+
+def write_compared(compared: ComparedStudies, folder: Path, config: Config, recorder: Recorder) -> None:
+    """Write every visit, the comparison and the report into a folder.
+
+    Parameters
+    ----------
+    compared : ComparedStudies
+    folder : Path
+    config : Config
+    recorder : Recorder
+        Its events end up in ``log.jsonl``.
+    """
+    results, comparison = compared.results, compared.comparison
+    with recorder.stage("export"):
+        for visit, result in enumerate(results, start=1):
+            write_study(result, visit_folder(folder, visit))
+            write_manifest(result, visit_folder(folder, visit))
+        write_comparison(comparison, folder)
+    if config.report.html:
+        with recorder.stage("report"):
+            write_report(results, comparison, folder)
+    write_config(config, folder / "config.yaml")
+    recorder.write(folder / "log.jsonl")

@@ -1,0 +1,42 @@
+"""What a user asks of one run, beside the settings."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+from pathlib import Path
+
+from spinemri.config import Config
+
+__all__ = ["Options", "Point"]
+
+Point = tuple[float, float, float]
+
+
+@dataclass(frozen=True)
+class Options:
+    """How to run.
+
+    Attributes
+    ----------
+    config : Config
+    contrast : str or None
+        Weighting of NIfTI input whose name and sidecar do not tell, e.g. ``"T2w"``.
+    labels : Path or None
+        NIfTI of tissue ids that takes the place of the network.
+    with_mass : bool
+        False: measure the canal only.
+    mass_seed_lps_mm : (x, y, z) or None
+        LPS mm: the mass is the component nearest to this point.
+    levels : tuple of (name, (x, y, z))
+        Vertebrae that the user points at, LPS mm.
+    overwrite : bool
+        Replace the output of an earlier run.
+    """
+
+    config: Config = field(default_factory=Config)
+    contrast: str | None = None
+    labels: Path | None = None
+    with_mass: bool = True
+    mass_seed_lps_mm: Point | None = None
+    levels: tuple[tuple[str, Point], ...] = ()
+    overwrite: bool = False

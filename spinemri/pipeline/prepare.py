@@ -1,0 +1,145 @@
+"""One study up to its anatomy and mass, not yet measured."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, replace
+
+from spinemri.anatomy import network
+from spinemri.anatomy.build import build_anatomy
+from spinemri.anatomy.centreline import find_centreline
+from spinemri.anatomy.levels import LevelHints, name_levels
+from spinemri.anatomy.model import Anatomy, Levels, TissueMap
+from spinemri.errors import Flag, Severity
+from spinemri.intake.model import Role, Stack, Study
+from spinemri.mass.find import find_mass
+from spinemri.mass.model import Mass
+from spinemri.pipeline.events import Recorder
+from spinemri.pipeline.images import choose_primary, load_images, missing_sequences
+from spinemri.pipeline.labels import read_labels
+from spinemri.pipeline.options import Options
+from spinemri.pipeline.seed import accept_any, keep_nearest, without_mass
+from spinemri.volume import Volume
+
+__all__ = ["MASS_NOT_REQUESTED", "Prepared", "prepare_study"]
+
+MASS_NOT_REQUESTED = Flag("MASS_NOT_REQUESTED", "The mass was not measured, as asked.", Severity.INFO)
+
+
+@dataclass(frozen=True, eq=False)
+class Prepared:
+    """A study with its images, anatomy and mass.
+
+    Attributes
+    ----------
+    study : Study
+        Its flags now hold what was found on the way, too.
+    images : mapping of Role to Volume
+        Canonical float32 images of every stack that could be read.
+    primary : Role
+        The sagittal stack on whose grid `anatomy` and `mass` lie.
+    anatomy : Anatomy
+    mass : Mass
+    """
+
+    study: Study
+    images: Mapping[Role, Volume]
+    primary: Role
+    anatomy: Anatomy
+    mass: Mass
+
+    @property
+    def primary_image(self) -> Volume:
+        """The image on whose grid anatomy and mass lie."""
+        return self.images[self.primary]
+
+
+def prepare_study(study: Study, options: Options, recorder: Recorder, visit: int | None = None) -> Prepared:
+    """Load the images of a study, find its anatomy, then its mass.
+
+    Parameters
+    ----------
+    study : Study
+    options : Options
+    recorder : Recorder
+    visit : int or None
+        Number of the visit, for the log.
+
+    Returns
+    -------
+    Prepared
+
+    Raises
+    ------
+    InputError
+        If no sagittal stack can be used (see `choose_primary`).
+    UsageError
+        BAD_LABELS, or a level that the user named cannot be one.
+    """
+    with recorder.stage("load", visit):
+        images, unreadable = load_images(study)
+        primary = choose_primary(images, unreadable)
+    with recorder.stage("anatomy", visit):
+        tissues, model_sha256 = _segment(study, images, primary, options)
+        tissues, seed_flags = _with_wanted_mass(tissues, options)
+        hints = _hints(study, images, options)
+        anatomy = build_anatomy(tissues, hints=hints, model_sha256=model_sha256)
+    with recorder.stage("mass", visit):
+        mass = _mass(tissues, anatomy, options)
+    flags = (*study.flags, *unreadable, *missing_sequences(images), *seed_flags)
+    return Prepared(replace(study, flags=flags), images, primary, anatomy, mass)
+
+
+def _segment(study: Study, images: Mapping[Role, Volume], primary: Role, options: Options) -> tuple[TissueMap, str]:
+    """Return the tissues on the primary grid and the hash of the network that found them."""
+    image = images[primary]
+    if options.labels is not None:
+        labels = read_labels(options.labels, image.grid)
+        return TissueMap.from_labels(image.with_array(labels.array)), ""
+    return _segment_stack(image, _stack(study, primary)), network.model_sha256()
+
+
+def _segment_stack(image: Volume, stack: Stack) -> TissueMap:
+    return network.segment(
+        image,
+        stack.weighting,
+        fat_suppressed=stack.fat_suppressed,
+        contrast_enhanced=stack.contrast_enhanced,
+    )
+
+
+def _stack(study: Study, role: Role) -> Stack:
+    """Return the stack of a role whose image was loaded."""
+    return next(stack for stack in study.stacks if stack.role is role)
+
+
+def _with_wanted_mass(tissues: TissueMap, options: Options) -> tuple[TissueMap, tuple[Flag, ...]]:
+    if not options.with_mass:
+        return without_mass(tissues), ()
+    if options.mass_seed_lps_mm is not None:
+        return keep_nearest(tissues, options.mass_seed_lps_mm)
+    return tissues, ()
+
+
+def _hints(study: Study, images: Mapping[Role, Volume], options: Options) -> LevelHints:
+    return LevelHints(user=options.levels, reference=_localizer_levels(study, images, options))
+
+
+def _localizer_levels(study: Study, images: Mapping[Role, Volume], options: Options) -> Levels | None:
+    """Count on the whole-spine localizer, if there is one in the frame of reference of the primary stack."""
+    image = images.get(Role.LOCALIZER)
+    if image is None or options.labels is not None:
+        return None
+    tissues = _segment_stack(image, _stack(study, Role.LOCALIZER))
+    levels, _ = name_levels(tissues, find_centreline(tissues), LevelHints())
+    return levels if levels.numbering == "absolute" else None
+
+
+def _mass(tissues: TissueMap, anatomy: Anatomy, options: Options) -> Mass:
+    settings = options.config.mass
+    if options.mass_seed_lps_mm is not None:
+        settings = accept_any(settings)
+    mass = find_mass(tissues, anatomy.centreline, settings)
+    if options.with_mass:
+        return mass
+    return replace(mass, status="not_assessable", flags=(MASS_NOT_REQUESTED,))

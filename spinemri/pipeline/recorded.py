@@ -1,0 +1,98 @@
+"""What an earlier run knew of its input, read back from its output."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from datetime import date
+from functools import partial
+from pathlib import Path
+
+from pydantic import ValidationError
+
+from spinemri.errors import Flag, InputError, Severity
+from spinemri.followup import Radiotherapy
+from spinemri.followup.record import Comparison
+from spinemri.intake.model import Plane, Role, Stack, Study, Weighting
+from spinemri.measure.record import Measurements, SeriesRecord
+from spinemri.pipeline.manifest import Manifest
+from spinemri.volume import Volume
+
+__all__ = ["recorded_radiotherapy", "recorded_study"]
+
+
+def recorded_study(measurements: Measurements, manifest: Manifest, images: Mapping[Role, Volume]) -> Study:
+    """Rebuild the study of an earlier run, as far as its images were used.
+
+    Parameters
+    ----------
+    measurements : Measurements
+    manifest : Manifest
+    images : mapping of Role to Volume
+        As the run stored them.
+
+    Returns
+    -------
+    Study
+    """
+    return Study(
+        study_instance_uid=measurements.study.study_instance_uid,
+        study_date=measurements.study.study_date,
+        patient_key=manifest.patient_key,
+        stacks=tuple(
+            _stack(series, images[Role(series.role)])
+            for series in measurements.series
+            if series.used and series.role and Role(series.role) in images
+        ),
+        rejected=(),
+        inputs_sha256=measurements.study.inputs_sha256,
+        flags=tuple(Flag(flag.code, flag.message, Severity(flag.severity)) for flag in manifest.flags),
+    )
+
+
+def _stack(series: SeriesRecord, image: Volume) -> Stack:
+    return Stack(
+        stack_id=series.stack,
+        series_instance_uid=series.series_instance_uid,
+        series_description="",
+        plane=Plane(series.plane),
+        weighting=Weighting(series.weighting),
+        fat_suppressed=series.fat_suppressed,
+        contrast_enhanced=series.contrast_enhanced,
+        region="",
+        grid=image.grid,
+        frame_of_reference_uid=image.frame_of_reference_uid,
+        acquired="",
+        reader=partial(_give, image),
+        role=Role(series.role),
+        reason=series.reason,
+        code="CHOSEN",
+    )
+
+
+def _give(image: Volume) -> Volume:
+    return image
+
+
+def recorded_radiotherapy(folder: Path) -> Radiotherapy | None:
+    """Return the radiotherapy that ``comparison.json`` names.
+
+    Raises
+    ------
+    InputError
+        BAD_COMPARISON if the file is missing or not ours.
+    """
+    try:
+        record = Comparison.model_validate_json((folder / "comparison.json").read_text(encoding="utf-8")).radiotherapy
+    except (OSError, ValidationError) as error:
+        raise InputError(
+            "BAD_COMPARISON", f"comparison.json cannot be read ({type(error).__name__}).", "Compare the studies again."
+        ) from None
+    if record is None:
+        return None
+    return Radiotherapy(
+        start=date.fromisoformat(record.start) if record.start else None,
+        end=date.fromisoformat(record.end) if record.end else None,
+        dose_gy=record.dose_gy,
+        fractions=record.fractions,
+        levels=record.levels,
+    )

@@ -1,0 +1,80 @@
+"""What the user says of the mass: where it is, or that there is none to measure."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+
+import cc3d
+import numpy as np
+from numpy.typing import NDArray
+
+from spinemri.anatomy.model import TissueMap
+from spinemri.config import MassSettings
+from spinemri.errors import Flag
+from spinemri.nomenclature import Tissue
+from spinemri.pipeline.options import Point
+
+__all__ = ["accept_any", "keep_nearest", "without_mass"]
+
+_COMPONENT_FRACTION = 0.1
+"""Voxels with less mass than this do not join two components."""
+
+_NEAR_MM = 20.0
+"""A seed farther from any mass than this was hardly meant for it."""
+
+
+def without_mass(tissues: TissueMap, where: NDArray[np.bool_] | None = None) -> TissueMap:
+    """Give the fraction of the mass back to what surrounds it: epidural space inside the canal, background outside.
+
+    Parameters
+    ----------
+    tissues : TissueMap
+    where : (ni, nj, nk) ndarray of bool, optional
+        Voxels to change; all of them if not given.
+
+    Returns
+    -------
+    TissueMap
+    """
+    coverage = tissues.coverage.copy()
+    mask = np.ones(coverage.shape[1:], dtype=bool) if where is None else where
+    for mass, heir in ((Tissue.MASS_CANAL, Tissue.EPIDURAL), (Tissue.MASS_OUTSIDE, Tissue.BACKGROUND)):
+        coverage[heir][mask] += coverage[mass][mask]
+        coverage[mass][mask] = 0.0
+    return replace(tissues, coverage=coverage)
+
+
+def keep_nearest(tissues: TissueMap, seed_lps_mm: Point) -> tuple[TissueMap, tuple[Flag, ...]]:
+    """Keep only the component of the mass that lies nearest to a point.
+
+    Parameters
+    ----------
+    tissues : TissueMap
+    seed_lps_mm : (x, y, z)
+        LPS mm.
+
+    Returns
+    -------
+    tissues : TissueMap
+    flags : tuple of Flag
+        MASS_SEED_FAR if no mass lies within 20 mm of the point: then nothing is kept.
+    """
+    fraction = tissues.fraction(Tissue.MASS_CANAL, Tissue.MASS_OUTSIDE)
+    components = cc3d.connected_components(fraction.array > _COMPONENT_FRACTION, connectivity=26)
+    voxels = np.argwhere(components)
+    distance = np.linalg.norm(fraction.grid.to_lps(voxels.astype(float)) - np.array(seed_lps_mm), axis=1)
+    if not len(voxels) or distance.min() > _NEAR_MM:
+        return without_mass(tissues), (_far(seed_lps_mm, distance),)
+    chosen = components[tuple(voxels[distance.argmin()])]
+    return without_mass(tissues, (components != chosen) & (components > 0)), ()
+
+
+def _far(seed_lps_mm: Point, distance: NDArray[np.float64]) -> Flag:
+    seed = ", ".join(f"{value:.1f}" for value in seed_lps_mm)
+    nearest = f"the nearest lies {distance.min():.0f} mm away" if distance.size else "none was segmented anywhere"
+    return Flag("MASS_SEED_FAR", f"No mass within {_NEAR_MM:.0f} mm of the seed ({seed}): {nearest}. Check the point.")
+
+
+def accept_any(settings: MassSettings) -> MassSettings:
+    """Accept whatever lies at a point that the user named, however low its score or small its volume."""
+    return settings.model_copy(update={"existence_threshold": 0.0, "minimum_volume_ml": 0.0})
