@@ -1,0 +1,163 @@
+"""The epidural mass from the tissue map: which parts are real, where they lie, how much they hold."""
+
+from __future__ import annotations
+
+from typing import Protocol
+
+import cc3d
+import numpy as np
+from numpy.typing import NDArray
+from scipy import ndimage
+
+from spinemri.anatomy.model import Centreline, TissueMap
+from spinemri.errors import Flag, Severity
+from spinemri.mass.model import Compartment, Mass, MassComponent
+from spinemri.mass.uncertainty import volume_log_sd
+from spinemri.nomenclature import Tissue
+from spinemri.volume import Volume
+
+__all__ = ["MassThresholds", "find_mass"]
+
+_CORE = 0.5
+_MARGIN_MM = 3.0
+_MAXIMUM_DISTANCE_MM = 20.0
+_FORAMEN_MM = 25.0
+_MASS = (Tissue.MASS_CANAL, Tissue.MASS_OUTSIDE)
+
+
+class MassThresholds(Protocol):
+    """When a mass is reported; `spinemri.config.MassSettings` is one."""
+
+    @property
+    def existence_threshold(self) -> float:
+        """Score in 0..1 above which a mass is said to exist."""
+        ...
+
+    @property
+    def minimum_volume_ml(self) -> float:
+        """Smallest volume that is reported, in ml."""
+        ...
+
+
+def find_mass(tissues: TissueMap, centreline: Centreline | None, settings: MassThresholds) -> Mass:
+    """Decide whether there is a mass, and describe it.
+
+    Parts are connected regions where mass takes at least half of the voxels. A part counts if it holds the minimum
+    volume, its score reaches the threshold, and it comes within 20 mm of the canal's centre. Each keeps the
+    coverage within 3 mm of it, so that partial volume at its border counts towards the volume.
+
+    Parameters
+    ----------
+    tissues : TissueMap
+    centreline : Centreline or None
+        Without one, nothing can be said of a mass.
+    settings : MassThresholds
+
+    Returns
+    -------
+    Mass
+    """
+    if centreline is None:
+        flag = Flag("NO_CANAL", "No spinal canal was found, so no mass can be looked for.", Severity.ERROR)
+        return _nothing(tissues, "not_assessable", 0.0, (flag,))
+    coverage = tissues.fraction(*_MASS)
+    parts = cc3d.connected_components(np.asarray(coverage.array >= _CORE), connectivity=18)
+    kept, best = _keep(parts, coverage, centreline, settings)
+    if not kept.any():
+        return _nothing(tissues, "not_found", best, ())
+    return _describe(tissues, coverage, kept, centreline, best)
+
+
+def _keep(
+    parts: NDArray[np.uint32], coverage: Volume, centreline: Centreline, settings: MassThresholds
+) -> tuple[NDArray[np.bool_], float]:
+    """Union of the parts that count, and the best score of any part large enough."""
+    kept = np.zeros(parts.shape, dtype=bool)
+    best = 0.0
+    for label, box in enumerate(ndimage.find_objects(parts), start=1):
+        inside = parts[box] == label
+        values = coverage.array[box][inside]
+        volume_ml = float(values.sum()) * coverage.grid.voxel_volume_mm3 / 1000
+        if volume_ml < settings.minimum_volume_ml or not _near_canal(inside, box, coverage, centreline):
+            continue
+        score = float(values.mean())
+        best = max(best, score)
+        if score >= settings.existence_threshold:
+            kept[box] |= inside
+    return kept, best
+
+
+def _near_canal(inside: NDArray[np.bool_], box: tuple[slice, ...], coverage: Volume, centreline: Centreline) -> bool:
+    """Tell whether any voxel of a part lies within reach of the canal's centre."""
+    index = np.argwhere(inside)[:: max(1, int(inside.sum() // 500))] + [part.start for part in box]
+    points = coverage.grid.to_lps(index.astype(float))
+    centre = centreline.points_lps[centreline.nearest(points)]
+    return bool(np.linalg.norm(points - centre, axis=-1).min() <= _MAXIMUM_DISTANCE_MM)
+
+
+def _describe(
+    tissues: TissueMap, coverage: Volume, kept: NDArray[np.bool_], centreline: Centreline, score: float
+) -> Mass:
+    reach = ndimage.distance_transform_edt(~kept, sampling=coverage.spacing) <= max(
+        _MARGIN_MM, 1.01 * coverage.spacing[0]
+    )
+    probability = coverage.with_array(np.where(reach, coverage.array, 0).astype(np.float32))
+    outside = tissues.coverage[Tissue.MASS_OUTSIDE] > tissues.coverage[Tissue.MASS_CANAL]
+    ids = np.where(outside, int(Tissue.MASS_OUTSIDE), int(Tissue.MASS_CANAL))
+    mask = coverage.with_array(np.where(kept, ids, 0).astype(np.uint8))
+    truncated = _touches_edge(kept)
+    flags = (_edge_flag(),) if truncated else ()
+    return Mass(
+        status="measured",
+        probability=probability,
+        mask=mask,
+        components=_components(tissues, reach, centreline),
+        truncated=truncated,
+        existence=score,
+        volume_log_sd=volume_log_sd(probability),
+        flags=flags,
+    )
+
+
+def _components(tissues: TissueMap, reach: NDArray[np.bool_], centreline: Centreline) -> tuple[MassComponent, ...]:
+    """Volumes in the canal, in the foramina (within 25 mm of the canal's centre) and beyond."""
+    voxel_ml = tissues.grid.voxel_volume_mm3 / 1000
+    canal = float(tissues.coverage[Tissue.MASS_CANAL][reach].sum()) * voxel_ml
+    index = np.argwhere(reach & (tissues.coverage[Tissue.MASS_OUTSIDE] > 0.01))
+    amounts: dict[Compartment, float] = {"epidural": canal, "foraminal": 0.0, "paravertebral": 0.0}
+    if len(index):
+        points = tissues.grid.to_lps(index.astype(float))
+        near = np.linalg.norm(points - centreline.points_lps[centreline.nearest(points)], axis=-1) <= _FORAMEN_MM
+        share = tissues.coverage[Tissue.MASS_OUTSIDE][tuple(index.T)]
+        amounts["foraminal"] = float(share[near].sum()) * voxel_ml
+        amounts["paravertebral"] = float(share[~near].sum()) * voxel_ml
+    found = [MassComponent(name, volume) for name, volume in amounts.items() if volume > 0.01]
+    return tuple(sorted(found, key=lambda part: -part.volume_ml))
+
+
+def _touches_edge(kept: NDArray[np.bool_]) -> bool:
+    faces = [kept.take(side, axis) for axis in range(3) for side in (0, -1)]
+    return any(bool(face.any()) for face in faces)
+
+
+def _edge_flag() -> Flag:
+    return Flag(
+        "MASS_TOUCHES_EDGE",
+        "The mass reaches the edge of the field of view: its volume and extent are lower bounds. "
+        "Measure a stack that covers the whole mass.",
+    )
+
+
+def _nothing(tissues: TissueMap, status: str, score: float, flags: tuple[Flag, ...]) -> Mass:
+    empty = np.zeros(tissues.grid.shape, dtype=np.float32)
+    volume = Volume(empty, tissues.affine, tissues.frame_of_reference_uid)
+    return Mass(
+        status="not_found" if status == "not_found" else "not_assessable",
+        probability=volume,
+        mask=volume.with_array(empty.astype(np.uint8)),
+        components=(),
+        truncated=False,
+        existence=score,
+        volume_log_sd=0.0,
+        flags=flags,
+    )

@@ -1,0 +1,60 @@
+"""Command line of the training: ``python -m spinemri.training --help``."""
+
+from __future__ import annotations
+
+import argparse
+from pathlib import Path
+
+import numpy as np
+import torch
+
+from spinemri.training.prepare import KINDS, prepare_phantoms, prepare_spider, stack_weights
+from spinemri.training.stacks import load_stack
+from spinemri.training.train import Plan, train
+
+
+def _parser() -> argparse.ArgumentParser:
+    parser = argparse.ArgumentParser(prog="python -m spinemri.training", description=__doc__)
+    commands = parser.add_subparsers(dest="command", required=True)
+    prepare = commands.add_parser("prepare", help="write training stacks: real scans with implants, and phantoms")
+    prepare.add_argument("cache", type=Path, help="folder for the stacks")
+    prepare.add_argument("--data", type=Path, help="folder of real scans, holding spider_t2/")
+    prepare.add_argument("--phantoms", type=int, default=0, help="how many phantom stacks to add")
+    prepare.add_argument("--first", type=int, default=0, help="number of the first phantom")
+    fit = commands.add_parser("train", help="train, or go on from the checkpoint")
+    fit.add_argument("cache", type=Path)
+    fit.add_argument("run", type=Path, help="folder for checkpoint and log")
+    fit.add_argument("--steps", type=int, default=Plan.steps)
+    fit.add_argument("--batch", type=int, default=Plan.batch)
+    fit.add_argument("--decay", type=float, default=Plan.decay)
+    fit.add_argument("--threads", type=int, default=2)
+    fit.add_argument("--device", default="cuda" if torch.cuda.is_available() else "cpu")
+    out = commands.add_parser("export", help="write the averaged weights of a checkpoint as ONNX")
+    out.add_argument("run", type=Path)
+    out.add_argument("model", type=Path, help="the .onnx file to write")
+    return parser
+
+
+def main() -> None:
+    """Run one training command."""
+    arguments = _parser().parse_args()
+    if arguments.command == "prepare":
+        arguments.cache.mkdir(parents=True, exist_ok=True)
+        if arguments.data:
+            prepare_spider(arguments.data, arguments.cache, KINDS)
+        prepare_phantoms(arguments.cache, range(arguments.first, arguments.first + arguments.phantoms))
+    elif arguments.command == "train":
+        torch.set_num_threads(arguments.threads)
+        files = sorted(arguments.cache.glob("*.npz"))
+        stacks = [load_stack(file) for file in files]
+        plan = Plan(steps=arguments.steps, batch=arguments.batch, decay=arguments.decay)
+        train(stacks, stack_weights([file.stem for file in files]), plan, arguments.run, device=arguments.device)
+    else:
+        from spinemri.training.export import export_onnx  # noqa: PLC0415 - onnx is needed for this command only
+
+        export_onnx(arguments.run / "checkpoint.pt", arguments.model)
+
+
+if __name__ == "__main__":
+    np.seterr(all="raise", under="ignore")
+    main()

@@ -1,0 +1,74 @@
+"""From raw scans and recipes to training stacks on disk."""
+
+from __future__ import annotations
+
+import zlib
+from collections.abc import Iterable, Sequence
+from pathlib import Path
+
+import numpy as np
+
+from spinemri.anatomy.preparation import condition_planes, flatten_illumination
+from spinemri.training.real import load_spider, spider_ids, spider_stacks
+from spinemri.training.stacks import FULL_GROUPS, TrainingStack, canal_centres, save_stack
+
+__all__ = ["KINDS", "prepare_phantoms", "prepare_spider", "stack_weights"]
+
+KINDS = ("none", "mass", "mass", "mass", "mass+flavum", "mass+disc", "fat+disc", "disc+flavum")
+"""Implants per real scan; the scan as it is comes first."""
+
+_SHARES = {"real-none": 0.24, "real-mass": 0.26, "real-other": 0.10, "phantom": 0.40}
+
+
+def prepare_spider(data: Path, cache: Path, kinds: Sequence[str]) -> None:
+    """Write every training scan of SPIDER with each kind of implant; files that exist are kept."""
+    for scan in spider_ids(data, validation=False):
+        names = [f"real-{_family(kind)}-{scan}-{number}" for number, kind in enumerate(kinds)]
+        if all((cache / f"{name}.npz").exists() for name in names):
+            continue
+        rng = np.random.default_rng(zlib.crc32(scan.encode()))
+        for name, stack in zip(names, spider_stacks(load_spider(data, scan), list(kinds), rng), strict=True):
+            save_stack(stack, cache / f"{name}.npz")
+
+
+def _family(kind: str) -> str:
+    if kind == "none":
+        return "none"
+    return "mass" if "mass" in kind.split("+") else "other"
+
+
+def prepare_phantoms(cache: Path, numbers: Iterable[int]) -> None:
+    """Write generated stacks, each from its own seed; files that exist are kept."""
+    for number in numbers:
+        path = cache / f"phantom-{number:05d}.npz"
+        if not path.exists():
+            save_stack(_phantom_stack(np.random.default_rng((7, number))), path)
+
+
+def _phantom_stack(rng: np.random.Generator) -> TrainingStack:
+    # Imported here: rendering is slow to import and real scans do not need it.
+    from spinemri.phantom.training import training_stack  # noqa: PLC0415
+
+    image, tissues, weighting, fat_suppressed, contrast_enhanced = training_stack(rng)
+    flat = flatten_illumination(image)
+    target = np.rint(tissues.coverage * 255).astype(np.uint8)
+    condition = condition_planes(weighting, fat_suppressed=fat_suppressed, contrast_enhanced=contrast_enhanced)
+    centres = canal_centres(target, FULL_GROUPS)
+    return TrainingStack(flat.array.astype(np.float16), target, FULL_GROUPS, flat.spacing, condition, centres)
+
+
+def stack_weights(names: Sequence[str]) -> list[float]:
+    """Give each family of stacks its share of the draws, whatever the number of its files.
+
+    Parameters
+    ----------
+    names : sequence of str
+        File stems: ``real-none-022-0``, ``phantom-00012``.
+
+    Returns
+    -------
+    list of float
+        One weight per name.
+    """
+    families = ["-".join(name.split("-")[: 2 if name.startswith("real") else 1]) for name in names]
+    return [_SHARES[family] / families.count(family) for family in families]

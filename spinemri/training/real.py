@@ -1,0 +1,175 @@
+"""Real labelled scans as training stacks (see `docs/model-card.md` for which, and under what licence)."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Iterator
+from dataclasses import dataclass
+from importlib import resources
+from pathlib import Path
+
+import nibabel as nib
+import numpy as np
+from numpy.typing import NDArray
+from scipy import ndimage
+from skimage.draw import polygon2mask
+
+from spinemri.anatomy.preparation import condition_planes, flatten_illumination
+from spinemri.nomenclature import Tissue
+from spinemri.training.implant import Surroundings, add_implant, random_implant
+from spinemri.training.stacks import SPIDER_GROUPS, TrainingStack, canal_centres
+from spinemri.volume import Volume, canonical
+
+__all__ = ["VALIDATION_IDS", "SpiderScan", "load_nifti", "load_spider", "spider_ids", "spider_stacks"]
+
+VALIDATION_IDS = frozenset({"007", "057", "069", "107", "127", "129", "239"})
+"""SPIDER scans that no training ever sees."""
+
+_VERTEBRA, _DISC, _SAC = 1, 2, 3
+_ROW = {group: row for row, group in enumerate(SPIDER_GROUPS)}
+_RAS_TO_LPS = np.diag([-1.0, -1.0, 1.0, 1.0])
+
+
+@dataclass(frozen=True, eq=False)
+class SpiderScan:
+    """A SPIDER scan with its labels and our sacrum outline, canonical."""
+
+    image: Volume
+    labels: NDArray[np.uint8]
+    sacrum: NDArray[np.bool_]
+
+
+def load_nifti(path: Path) -> Volume:
+    """Read a NIfTI file as a canonical volume in LPS mm."""
+    file = nib.load(path)
+    return canonical(Volume(np.asanyarray(file.dataobj), _RAS_TO_LPS @ file.affine, "nifti"))
+
+
+def spider_ids(data: Path, *, validation: bool) -> list[str]:
+    """List the ids of one side of the fixed split."""
+    ids = sorted(path.name.split("_")[0] for path in (data / "spider_t2").glob("*_T2w.nii.gz"))
+    return [scan for scan in ids if (scan in VALIDATION_IDS) == validation]
+
+
+def load_spider(data: Path, scan: str) -> SpiderScan:
+    """Read one scan; the sacrum is empty where we have not outlined it."""
+    image = load_nifti(data / "spider_t2" / f"{scan}_T2w.nii.gz")
+    labels = load_nifti(data / "spider_t2" / f"{scan}_dseg.nii.gz").array.astype(np.uint8)
+    return SpiderScan(image, labels, _sacrum(image, scan))
+
+
+def _sacrum(image: Volume, scan: str) -> NDArray[np.bool_]:
+    """Fill the outline of the mid-sagittal slice over the slices within 10 mm of it."""
+    mask = np.zeros(image.shape, dtype=bool)
+    text = resources.files("spinemri.training").joinpath("annotations/spider_sacrum.json").read_text("utf-8")
+    outline = json.loads(text)["scans"].get(scan)
+    if outline is None:
+        return mask
+    yz = np.array(outline["polygon_yz_mm"], dtype=float)
+    ras = np.column_stack([np.full(len(yz), outline["slice_x_mm"]), yz])
+    index = image.grid.to_index(ras * [-1, -1, 1])
+    middle = int(np.rint(index[0, 0]))
+    reach = round(10 / image.spacing[0])
+    mask[max(0, middle - reach) : middle + reach + 1] = polygon2mask(image.shape[1:], index[:, 1:])
+    return mask
+
+
+def _group_rows(scan: SpiderScan) -> NDArray[np.uint8]:
+    """Row of `SPIDER_GROUPS` for every voxel."""
+    labels, sac = scan.labels, scan.labels == _SAC
+    rows = np.full(labels.shape, _ROW[SPIDER_GROUPS[0]], dtype=np.uint8)
+    height = np.arange(labels.shape[2])
+    discs = np.argwhere(labels == _DISC)
+    # Below the lumbosacral disc neither sacrum nor its arches are labelled.
+    below = height < np.percentile(discs[discs[:, 2] < np.percentile(discs[:, 2], 15), 2], 70)
+    rows[:, :, below] = _ROW[SPIDER_GROUPS[1]]
+    rows[labels == _VERTEBRA] = _vertebra_parts(labels, sac)[labels == _VERTEBRA]
+    rows[scan.sacrum] = _ROW[SPIDER_GROUPS[7]]
+    rows[labels == _DISC] = _ROW[SPIDER_GROUPS[6]]
+    rows[sac] = _ROW[SPIDER_GROUPS[2]]
+    return rows
+
+
+def _vertebra_parts(labels: NDArray[np.uint8], sac: NDArray[np.bool_]) -> NDArray[np.uint8]:
+    """Body in front of the sac, posterior elements behind it, undecided beside it."""
+    depth = np.arange(labels.shape[1], dtype=np.float32)[None, :, None]
+    any_slice: NDArray[np.bool_] = np.any(sac, axis=0)
+    has = any_slice.any(0)
+    front = np.where(has, any_slice.argmax(0), 0).astype(np.float32)
+    back = np.where(has, labels.shape[1] - 1 - any_slice[::-1].argmax(0), 0).astype(np.float32)
+    heights = np.arange(labels.shape[2])
+    front = ndimage.gaussian_filter1d(np.interp(heights, heights[has], front[has]), 5)
+    back = ndimage.gaussian_filter1d(np.interp(heights, heights[has], back[has]), 5)
+    undecided = np.uint8(_ROW[SPIDER_GROUPS[5]])
+    parts = np.where(depth <= front - 1, np.uint8(_ROW[SPIDER_GROUPS[3]]), undecided)
+    parts = np.where(depth >= back, np.uint8(_ROW[SPIDER_GROUPS[4]]), parts)
+    return np.broadcast_to(parts, labels.shape)
+
+
+def _surroundings(image: NDArray[np.float32], scan: SpiderScan) -> Surroundings:
+    """Measure what implants are drawn from."""
+    labels, step = scan.labels, scan.image.spacing[2]
+    sac_rows = np.flatnonzero((labels == _SAC).any((0, 1)))
+    lumps, count = ndimage.label((labels == _DISC).any((0, 1)))
+    heights = tuple(float(np.flatnonzero(lumps == n + 1).mean() * step) for n in range(count))
+    return Surroundings(
+        csf=float(np.percentile(image[labels == _SAC], 85)),
+        marrow=float(np.median(image[labels == _VERTEBRA])),
+        fat=float(np.percentile(image, 97)),
+        disc=float(np.median(image[labels == _DISC])),
+        disc_heights_mm=heights,
+        canal_range_mm=(float(sac_rows[0] * step), float(sac_rows[-1] * step)),
+    )
+
+
+def spider_stacks(scan: SpiderScan, kinds: list[str], rng: np.random.Generator) -> Iterator[TrainingStack]:
+    """Yield one training stack per requested kind of implant.
+
+    Parameters
+    ----------
+    scan : SpiderScan
+    kinds : list of str
+        Each ``"none"`` or kinds of implant joined by ``+``, e.g. ``"mass+disc"``.
+    rng : numpy.random.Generator
+
+    Yields
+    ------
+    TrainingStack
+    """
+    base = np.asarray(flatten_illumination(scan.image).array)
+    rows = _group_rows(scan)
+    around = _surroundings(base, scan)
+    blocked = (scan.labels == _VERTEBRA) | (scan.labels == _DISC)
+    for kind in kinds:
+        image, sac = base, scan.labels == _SAC
+        mass = np.zeros(base.shape, dtype=np.float32)
+        other = np.zeros(base.shape, dtype=np.float32)
+        for part in kind.split("+") if kind != "none" else []:
+            implant = random_implant(rng, around, part)
+            image, remaining, cover = add_implant(image, sac, blocked, scan.image.spacing, implant, rng)
+            mass, other = mass * (1 - cover), other * (1 - cover)
+            if part == "mass":
+                mass = mass + cover
+            else:
+                other = other + cover
+            sac = remaining > 0.5
+        yield _stack(scan, image, rows, mass, other)
+
+
+def _stack(
+    scan: SpiderScan,
+    image: NDArray[np.float32],
+    rows: NDArray[np.uint8],
+    mass: NDArray[np.float32],
+    other: NDArray[np.float32],
+) -> TrainingStack:
+    target = (rows[None] == np.arange(len(SPIDER_GROUPS), dtype=np.uint8).reshape(-1, 1, 1, 1)) * np.uint8(255)
+    rest = np.clip(1 - mass - other, 0, 1)
+    touched = rest < 1
+    if touched.any():
+        target[:, touched] = np.rint(target[:, touched] * rest[touched]).astype(np.uint8)
+        target[_ROW[(Tissue.MASS_CANAL,)], touched] += np.rint(255 * mass[touched]).astype(np.uint8)
+        target[0, touched] += np.rint(255 * other[touched]).astype(np.uint8)
+    condition = condition_planes("T2", fat_suppressed=False, contrast_enhanced=False)
+    centre = canal_centres(target, SPIDER_GROUPS)
+    return TrainingStack(image.astype(np.float16), target, SPIDER_GROUPS, scan.image.spacing, condition, centre)

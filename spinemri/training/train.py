@@ -1,0 +1,193 @@
+"""The training loop: resumable, seeded, the same on a CPU and on a GPU."""
+
+from __future__ import annotations
+
+import copy
+import queue
+import threading
+import time
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+import numpy as np
+import torch
+
+from spinemri.nomenclature import Tissue
+from spinemri.training.network import SliceUNet
+from spinemri.training.samples import Sample, collate, draw_sample
+from spinemri.training.stacks import TrainingStack
+
+__all__ = ["CHANNELS_IN", "Plan", "partial_label_loss", "train"]
+
+CHANNELS_IN = 7
+
+
+@dataclass(frozen=True)
+class Plan:
+    """How to train.
+
+    Attributes
+    ----------
+    steps : int
+        Total number of steps, those before a resume included.
+    batch : int
+        Slices per step.
+    learning_rate : float
+        Of the plateau; it rises over the first 100 steps and falls to zero over the last `decay` share.
+    decay : float
+        Share of all steps over which the learning rate falls.
+    smoothing : float
+        Decay of the moving average of weights that is exported.
+    seed : int
+    """
+
+    steps: int = 6000
+    batch: int = 6
+    learning_rate: float = 2e-3
+    decay: float = 0.4
+    smoothing: float = 0.998
+    seed: int = 0
+    checkpoint_every: int = 200
+
+    def rate(self, step: int) -> float:
+        """Learning rate at a step: warm-up, plateau, cosine-free linear fall."""
+        start = self.steps * (1 - self.decay)
+        fall = min(1.0, max(0.0, (self.steps - step) / max(self.steps - start, 1.0)))
+        return self.learning_rate * min(1.0, (step + 1) / 100) * fall
+
+
+def partial_label_loss(logits: torch.Tensor, target: torch.Tensor, members: torch.Tensor) -> torch.Tensor:
+    """Cross-entropy between group coverages and the summed probabilities of each group's tissues.
+
+    Parameters
+    ----------
+    logits : (n, tissues, h, w) tensor
+    target : (n, groups, h, w) tensor
+        Fractional coverage; sums to one over groups.
+    members : (n, groups, tissues) tensor
+
+    Returns
+    -------
+    () tensor
+        Mean over pixels, those in and near the spine weighted four times.
+    """
+    probability = torch.softmax(logits.float(), dim=1)
+    grouped = torch.einsum("ngc,nchw->nghw", members, probability)
+    loss = -(target * torch.log(grouped.clamp_min(1e-6))).sum(1)
+    weight = 1 + 3 * _near_spine(target, members)
+    return (loss * weight).sum() / weight.sum()
+
+
+def _near_spine(target: torch.Tensor, members: torch.Tensor) -> torch.Tensor:
+    """Pixels within 6 of anything but background; a function of place, so probabilities stay calibrated."""
+    spine = 1 - members[:, :, int(Tissue.BACKGROUND)]
+    inside = torch.einsum("ng,nghw->nhw", spine, target)
+    grown = torch.nn.functional.max_pool2d(inside[:, None], 13, stride=1, padding=6)
+    return grown[:, 0].clamp(0, 1)
+
+
+def _batches(
+    stacks: Sequence[TrainingStack], weights: Sequence[float], plan: Plan, start: int
+) -> Iterator[tuple[torch.Tensor, torch.Tensor, torch.Tensor]]:
+    """Prepare batches in a thread, each from its own seed so that a resumed run goes on as it would have."""
+    share = np.asarray(weights, dtype=float) / float(np.sum(weights))
+    ready: queue.Queue[tuple[torch.Tensor, torch.Tensor, torch.Tensor]] = queue.Queue(maxsize=6)
+
+    def produce() -> None:
+        for step in range(start, plan.steps):
+            rng = np.random.default_rng((plan.seed, step))
+            chosen = rng.choice(len(stacks), size=plan.batch, p=share)
+            samples: list[Sample] = [draw_sample(stacks[index], rng) for index in chosen]
+            ready.put(collate(samples))
+
+    threading.Thread(target=produce, daemon=True).start()
+    for _ in range(start, plan.steps):
+        yield ready.get()
+
+
+def train(
+    stacks: Sequence[TrainingStack], weights: Sequence[float], plan: Plan, folder: Path, *, device: str = "cpu"
+) -> Path:
+    """Train, or go on from the checkpoint in a folder.
+
+    Parameters
+    ----------
+    stacks : sequence of TrainingStack
+    weights : sequence of float
+        How often each stack is drawn, relative to the others.
+    plan : Plan
+    folder : Path
+        Receives ``checkpoint.pt`` and ``log.csv``.
+    device : {"cpu", "cuda"}
+
+    Returns
+    -------
+    Path
+        The last checkpoint.
+    """
+    folder.mkdir(parents=True, exist_ok=True)
+    checkpoint = folder / "checkpoint.pt"
+    torch.manual_seed(plan.seed)
+    model = SliceUNet(CHANNELS_IN, len(Tissue)).to(device, memory_format=torch.channels_last)
+    average = copy.deepcopy(model)
+    optimizer = torch.optim.AdamW(model.parameters(), weight_decay=1e-4)
+    step = _resume(checkpoint, model, average, optimizer)
+    began, losses = time.monotonic(), []
+    for batch in _batches(stacks, weights, plan, step):
+        for group in optimizer.param_groups:
+            group["lr"] = plan.rate(step)
+        losses.append(_step(model, optimizer, batch, device))
+        _follow(average, model, min(plan.smoothing, (step + 1) / (step + 10)))
+        step += 1
+        if step % plan.checkpoint_every == 0 or step == plan.steps:
+            _save(checkpoint, model, average, optimizer, step)
+            with (folder / "log.csv").open("a", encoding="utf-8") as log:
+                log.write(f"{step},{np.mean(losses):.5f},{time.monotonic() - began:.0f}\n")
+            losses.clear()
+    return checkpoint
+
+
+def _step(
+    model: SliceUNet,
+    optimizer: torch.optim.Optimizer,
+    batch: tuple[torch.Tensor, torch.Tensor, torch.Tensor],
+    device: str,
+) -> float:
+    image, target, members = (tensor.to(device) for tensor in batch)
+    with torch.autocast(device, torch.bfloat16):
+        logits = model(image.contiguous(memory_format=torch.channels_last))
+    loss = partial_label_loss(logits, target, members)
+    optimizer.zero_grad()
+    loss.backward()
+    torch.nn.utils.clip_grad_norm_(model.parameters(), 1.0)
+    optimizer.step()
+    return float(loss.detach())
+
+
+def _follow(average: SliceUNet, model: SliceUNet, decay: float) -> None:
+    with torch.no_grad():
+        for slow, fast in zip(average.parameters(), model.parameters(), strict=True):
+            slow.lerp_(fast, 1 - decay)
+
+
+def _save(path: Path, model: SliceUNet, average: SliceUNet, optimizer: torch.optim.Optimizer, step: int) -> None:
+    state = {
+        "model": model.state_dict(),
+        "average": average.state_dict(),
+        "optimizer": optimizer.state_dict(),
+        "step": step,
+    }
+    partial = path.with_suffix(".part")
+    torch.save(state, partial)
+    partial.replace(path)
+
+
+def _resume(path: Path, model: SliceUNet, average: SliceUNet, optimizer: torch.optim.Optimizer) -> int:
+    if not path.exists():
+        return 0
+    state = torch.load(path, map_location="cpu", weights_only=True)
+    model.load_state_dict(state["model"])
+    average.load_state_dict(state["average"])
+    optimizer.load_state_dict(state["optimizer"])
+    return int(state["step"])
