@@ -44,10 +44,10 @@ class TimepointRecord(Record):
 
 
 class NadirRecord(Record):
-    """The visit with the smallest volume."""
+    """The visit with the smallest volume; `volume_ml` is null where the mass was no longer found."""
 
     study_date: str
-    volume_ml: float
+    volume_ml: float | None
 
 
 class RecurrenceRecord(Record):

@@ -1,0 +1,183 @@
+"""Two or more measured studies in, one comparison out."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Sequence
+from functools import partial
+
+from spinemri.errors import Flag, Severity, UsageError
+from spinemri.followup.change import Change, mass_change, not_assessable
+from spinemri.followup.compatibility import (
+    different_patients,
+    error_correlation,
+    missing_levels,
+    same_study,
+    series_flags,
+)
+from spinemri.followup.radiotherapy import Radiotherapy, radiotherapy_record
+from spinemri.followup.record import Comparison, RadiotherapyRecord, TimepointRecord
+from spinemri.followup.timeline import days_between, find_nadir, find_recurrence, study_day
+from spinemri.followup.yardsticks import yardsticks
+from spinemri.measure.record import FlagRecord, QualityRecord
+from spinemri.measure.result import StudyResult
+
+__all__ = ["compare_results", "pair_change"]
+
+_PAIRED = Flag(
+    "PAIRED_CHANGE_NOT_MEASURED",
+    "The change rests on two independent outlines; the paired boundary-shift estimate is not part of this version.",
+    Severity.INFO,
+)
+
+
+def compare_results(results: Sequence[StudyResult], radiotherapy: Radiotherapy | None) -> Comparison:
+    """Compare visits of one patient with the first of them.
+
+    Parameters
+    ----------
+    results : sequence of StudyResult
+        Two or more, in order of time; levels already transferred from the baseline.
+    radiotherapy : Radiotherapy or None
+
+    Returns
+    -------
+    Comparison
+
+    Raises
+    ------
+    UsageError
+        TOO_FEW_STUDIES, if there are fewer than two.
+    """
+    if len(results) < 2:
+        remedy = "Give at least two studies of one patient."
+        raise UsageError("TOO_FEW_STUDIES", f"A comparison needs two studies, got {len(results)}.", remedy)
+    changes = [pair_change(results[0], later) for later in results[1:]]
+    treatment, treatment_flags = _treatment(results[0], radiotherapy)
+    masses = [result.measurements.mass for result in results]
+    dates = [result.study.study_date for result in results]
+    return Comparison(
+        software=results[-1].measurements.software,
+        timepoints=tuple(_timepoints(results, changes, radiotherapy)),
+        nadir=find_nadir(masses, dates),
+        recurrence=find_recurrence(
+            masses,
+            dates,
+            lambda earlier, later: pair_change(results[earlier], results[later]),
+            treated_before_baseline=_treated_before(results[0], radiotherapy),
+        ),
+        radiotherapy=treatment,
+        quality=_quality([*series_flags(results), *_change_flags(changes), *treatment_flags, _PAIRED]),
+    )
+
+
+def pair_change(earlier: StudyResult, later: StudyResult) -> Change:
+    """Compare the masses of two visits, or say why they cannot be compared.
+
+    Parameters
+    ----------
+    earlier, later : StudyResult
+
+    Returns
+    -------
+    Change
+        `not_assessable` for different patients, the same study twice, a mass not covered by both fields of view,
+        or a finding of severity error at either visit.
+    """
+    reason = _obstacle(earlier, later)
+    if reason:
+        return not_assessable(reason)
+    correlation = error_correlation(earlier, later)
+    return mass_change(earlier.measurements.mass, later.measurements.mass, correlation=correlation)
+
+
+def _obstacle(earlier: StudyResult, later: StudyResult) -> str:
+    if different_patients(earlier, later):
+        return "the studies belong to different patients"
+    if same_study(earlier, later):
+        return "both visits are the same study"
+    if levels := missing_levels(earlier, later):
+        return f"the visits do not both cover {', '.join(levels)}, where the mass lies"
+    codes = [flag.code for visit in (earlier, later) for flag in visit.measurements.quality.flags if _is_error(flag)]
+    return f"a visit carries {', '.join(dict.fromkeys(codes))}" if codes else ""
+
+
+def _is_error(flag: FlagRecord) -> bool:
+    return flag.severity == Severity.ERROR.value
+
+
+def _timepoints(
+    results: Sequence[StudyResult], changes: Sequence[Change], radiotherapy: Radiotherapy | None
+) -> Iterable[TimepointRecord]:
+    record = partial(_timepoint, results=results, radiotherapy=radiotherapy)
+    yield record(0, change=None)
+    for index, change in enumerate(changes, start=1):
+        yield record(index, change=change)
+
+
+def _timepoint(
+    index: int, *, change: Change | None, results: Sequence[StudyResult], radiotherapy: Radiotherapy | None
+) -> TimepointRecord:
+    measured = results[index].measurements
+    day = study_day(results[index].study.study_date)
+    masses = [result.measurements.mass for result in results[: index + 1]]
+    shown = change or Change("not_assessable")
+    return TimepointRecord(
+        study_instance_uid=results[index].study.study_instance_uid,
+        study_date=results[index].study.study_date,
+        days_from_baseline=days_between(study_day(results[0].study.study_date), day),
+        days_from_rt_end=days_between(radiotherapy.end if radiotherapy else None, day),
+        volume_ml=measured.mass.volume_ml,
+        volume_ci95_ml=measured.mass.volume_ci95_ml,
+        change_percent=shown.percent,
+        change_ci95_percent=shown.ci95_percent,
+        paired_change_percent=None,
+        paired_change_ci95_percent=None,
+        smallest_detectable_change_percent=shown.smallest_detectable_percent,
+        verdict=change.verdict if change else None,
+        mcc_percent=measured.compromise.mcc_percent,
+        mscc_percent=measured.compromise.mscc_percent,
+        escc_grade=measured.compromise.escc_grade,
+        worst_level=measured.compromise.worst_level,
+        yardsticks={} if shown.verdict == "not_assessable" else yardsticks(masses, shown.percent),
+    )
+
+
+def _treated_before(baseline: StudyResult, radiotherapy: Radiotherapy | None) -> bool:
+    days = days_between(radiotherapy.end if radiotherapy else None, study_day(baseline.study.study_date))
+    return days is not None and days >= 0
+
+
+def _treatment(
+    baseline: StudyResult, radiotherapy: Radiotherapy | None
+) -> tuple[RadiotherapyRecord | None, tuple[Flag, ...]]:
+    """Put the radiotherapy beside the baseline's mass; unanchored names are not compared with treated levels."""
+    if radiotherapy is None:
+        return None, ()
+    levels, mass = baseline.measurements.levels, baseline.measurements.mass
+    present = [v.name for v in levels.vertebrae if v.name]
+    anchored = levels.numbering == "absolute"
+    record = radiotherapy_record(radiotherapy, mass.extent if anchored else None, present)
+    if anchored or radiotherapy.levels is None or mass.extent is None:
+        return record, ()
+    message = (
+        f"The baseline's levels are {levels.numbering}: whether {radiotherapy.levels} covers the mass is not judged. "
+        "Give a level with --level."
+    )
+    return record, (Flag("RT_LEVELS_NOT_COMPARABLE", message),)
+
+
+def _change_flags(changes: Sequence[Change]) -> list[Flag]:
+    return [
+        Flag(flag.code, f"Visit {index} against baseline: {flag.message}", flag.severity)
+        for index, change in enumerate(changes, start=2)
+        for flag in change.flags
+    ]
+
+
+def _quality(flags: Iterable[Flag]) -> QualityRecord:
+    return QualityRecord(
+        flags=tuple(
+            FlagRecord(code=flag.code, message=flag.message, severity=flag.severity.value)
+            for flag in dict.fromkeys(flags)
+        )
+    )

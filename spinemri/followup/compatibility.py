@@ -1,0 +1,148 @@
+"""Whether two visits can be compared: same patient, same protocol, same levels in the field of view."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from itertools import combinations, pairwise
+
+from spinemri.errors import Flag, Severity
+from spinemri.followup.change import SHARED_CORRELATION
+from spinemri.followup.radiotherapy import column_with
+from spinemri.intake.model import Role
+from spinemri.measure.result import StudyResult
+
+__all__ = [
+    "different_patients",
+    "error_correlation",
+    "missing_dates",
+    "missing_levels",
+    "protocol_differences",
+    "repeated_studies",
+    "same_study",
+    "series_flags",
+]
+
+_SPACING_TOLERANCE = 0.10
+_CONTRAST_ROLES = frozenset({Role.SAGITTAL_T1_POST_FS, Role.AXIAL_POST_FS})
+
+
+def slice_spacing_mm(result: StudyResult) -> float:
+    """Return the distance between the sagittal slices that were measured, in mm."""
+    return result.primary_image.spacing[0]
+
+
+def protocol_differences(earlier: StudyResult, later: StudyResult) -> tuple[str, ...]:
+    """List what differs between two visits' images, one short clause each; empty where the protocol is the same.
+
+    Compared are the sequence that was measured, its slice spacing (10 %), and whether contrast was given.
+    """
+    found: list[str] = []
+    if earlier.primary is not later.primary:
+        found.append(f"the measured sequence is {earlier.primary.value}, then {later.primary.value}")
+    first, second = slice_spacing_mm(earlier), slice_spacing_mm(later)
+    if abs(second - first) > _SPACING_TOLERANCE * first:
+        found.append(f"the slice spacing is {first:.2f} mm, then {second:.2f} mm")
+    if _has_contrast(earlier) != _has_contrast(later):
+        found.append("only one of the visits has images after contrast agent")
+    return tuple(found)
+
+
+def _has_contrast(result: StudyResult) -> bool:
+    return not _CONTRAST_ROLES.isdisjoint(result.images)
+
+
+def error_correlation(earlier: StudyResult, later: StudyResult) -> float:
+    """Return the correlation of two visits' log-volume errors: shared only by the same protocol and model."""
+    same_model = earlier.anatomy.model_sha256 == later.anatomy.model_sha256
+    return SHARED_CORRELATION if same_model and not protocol_differences(earlier, later) else 0.0
+
+
+def missing_levels(earlier: StudyResult, later: StudyResult) -> tuple[str, ...]:
+    """Name the vertebrae along the mass of either visit that are not wholly in the other's field of view.
+
+    Where levels or extents have no names this cannot be told, and nothing is returned: a mass that is cut is
+    still known from its own record.
+    """
+    covered = [_complete_levels(result) for result in (earlier, later)]
+    needed = _mass_levels(earlier) | _mass_levels(later)
+    if not all(covered):
+        return ()
+    column = column_with(sorted(needed))
+    return tuple(name for name in column if name in needed and not all(name in seen for seen in covered))
+
+
+def _complete_levels(result: StudyResult) -> frozenset[str]:
+    return frozenset(v.name for v in result.measurements.levels.vertebrae if v.complete and v.name)
+
+
+def _mass_levels(result: StudyResult) -> frozenset[str]:
+    extent = result.measurements.mass.extent
+    if extent is None or not extent.from_level or not extent.to_level:
+        return frozenset()
+    present = [v.name for v in result.measurements.levels.vertebrae if v.name]
+    column = column_with([extent.from_level, extent.to_level, *present])
+    return frozenset(column[column.index(extent.from_level) : column.index(extent.to_level) + 1])
+
+
+def same_study(earlier: StudyResult, later: StudyResult) -> bool:
+    """Tell whether two results come from one examination or from the same files."""
+    first, second = earlier.study, later.study
+    by_uid = bool(first.study_instance_uid) and first.study_instance_uid == second.study_instance_uid
+    return by_uid or (bool(first.inputs_sha256) and first.inputs_sha256 == second.inputs_sha256)
+
+
+def different_patients(earlier: StudyResult, later: StudyResult) -> bool:
+    """Tell whether two results carry two different patient keys; an empty key tells nothing."""
+    first, second = earlier.study.patient_key, later.study.patient_key
+    return bool(first) and bool(second) and first != second
+
+
+def series_flags(results: Sequence[StudyResult]) -> tuple[Flag, ...]:
+    """Collect what speaks against comparing some visits, in order of time."""
+    return (*_patient_flags(results), *repeated_studies(results), *missing_dates(results), *_visit_flags(results))
+
+
+def _patient_flags(results: Sequence[StudyResult]) -> tuple[Flag, ...]:
+    if not any(different_patients(*pair) for pair in combinations(results, 2)):
+        return ()
+    message = "The studies belong to different patients; no change is reported. Check which studies were given."
+    return (Flag("DIFFERENT_PATIENTS", message, Severity.ERROR),)
+
+
+def repeated_studies(results: Sequence[StudyResult]) -> tuple[Flag, ...]:
+    """Flag visits that are the same examination given more than once."""
+    return tuple(
+        Flag(
+            "SAME_STUDY_TWICE",
+            f"Visits {first + 1} and {second + 1} are the same study; no change is reported between them. "
+            "Remove one of them.",
+            Severity.ERROR,
+        )
+        for first, second in combinations(range(len(results)), 2)
+        if same_study(results[first], results[second])
+    )
+
+
+def missing_dates(results: Sequence[StudyResult]) -> tuple[Flag, ...]:
+    """Flag visits without a date: they stand in the order in which they were given."""
+    undated = [str(index + 1) for index, result in enumerate(results) if not result.study.study_date]
+    if not undated:
+        return ()
+    message = (
+        f"Visit {', '.join(undated)} has no study date: visits are taken in the order given, and intervals in days "
+        "are missing. Check the order."
+    )
+    return (Flag("NO_STUDY_DATES", message),)
+
+
+def _visit_flags(results: Sequence[StudyResult]) -> tuple[Flag, ...]:
+    flags: list[Flag] = []
+    for index, (earlier, later) in enumerate(pairwise(results), start=1):
+        if differences := protocol_differences(earlier, later):
+            message = f"Between visit {index} and {index + 1} the protocol changed: {'; '.join(differences)}. "
+            flags.append(Flag("PROTOCOL_CHANGED", message + "The interval of the change is wider for it."))
+    for index, later in enumerate(results[1:], start=2):
+        if levels := missing_levels(results[0], later):
+            message = f"Visits 1 and {index} do not both show {', '.join(levels)} wholly, where the mass lies."
+            flags.append(Flag("COVERAGE_DIFFERS", f"{message} Compare only studies that cover the mass."))
+    return tuple(flags)

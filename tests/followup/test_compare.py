@@ -1,0 +1,133 @@
+from datetime import date
+
+import pytest
+
+from spinemri.errors import UsageError
+from spinemri.followup import Radiotherapy, compare_results
+from spinemri.followup.change import SHARED_CORRELATION, LogVolume, volume_change
+from spinemri.intake.model import Role
+from spinemri.measure.record import ExtentRecord, FlagRecord
+
+TREATMENT = Radiotherapy(date(2024, 3, 4), date(2024, 3, 15), 20, 10, "T3-T9")
+
+
+def codes(comparison):
+    return [flag.code for flag in comparison.quality.flags]
+
+
+def test_the_index_case_over_three_visits(make):
+    results = [
+        make.result(make.mass(6.0, 0.05), date="2024-03-01"),
+        make.result(make.mass(5.016, 0.05), date="2024-03-22"),
+        make.result(make.mass(2.0, 0.08), date="2024-09-15"),
+    ]
+    comparison = compare_results(results, TREATMENT)
+    baseline, week, half_year = comparison.timepoints
+    assert (baseline.verdict, baseline.change_percent, baseline.yardsticks) == (None, None, {})
+    assert week.change_percent == pytest.approx(-16.4)
+    assert (week.days_from_baseline, week.days_from_rt_end) == (21, 7)
+    assert (baseline.days_from_baseline, baseline.days_from_rt_end) == (0, -14)
+    expected = volume_change(LogVolume(6.0, 0.05), LogVolume(5.016, 0.05), correlation=SHARED_CORRELATION)
+    assert week.change_ci95_percent == pytest.approx(expected.ci95_percent)
+    assert (week.verdict, half_year.verdict) == ("decreased", "decreased")
+    assert week.yardsticks["interobserver_volume_19_7_percent"] == "within"
+    assert week.paired_change_percent is None
+    assert comparison.nadir.volume_ml == 2.0
+    assert comparison.recurrence.suspected is False
+    assert (comparison.radiotherapy.mass_covered, comparison.radiotherapy.margin_levels) == (True, (2, 1))
+    assert codes(comparison) == ["PAIRED_CHANGE_NOT_MEASURED"]
+
+
+def test_recurrence_carries_its_date(make):
+    volumes = {"2024-03-01": 6.0, "2024-03-22": 3.0, "2024-09-15": 5.0}
+    comparison = compare_results([make.result(make.mass(v), date=d) for d, v in volumes.items()], None)
+    assert (comparison.recurrence.suspected, comparison.recurrence.since) == (True, "2024-09-15")
+    assert comparison.radiotherapy is None
+
+
+@pytest.mark.parametrize(
+    "second",
+    [
+        {"spacing_mm": 3.3},
+        {"roles": (Role.SAGITTAL_T2,)},
+        {"roles": (Role.SAGITTAL_T1, Role.SAGITTAL_T1_POST_FS)},
+    ],
+)
+def test_another_protocol_widens_the_interval_and_is_flagged(make, second):
+    masses = make.mass(6.0), make.mass(5.0)
+    same = compare_results([make.result(masses[0]), make.result(masses[1], date="2024-04-01")], None)
+    other = compare_results([make.result(masses[0]), make.result(masses[1], date="2024-04-01", **second)], None)
+    (low, high), (wide_low, wide_high) = (c.timepoints[1].change_ci95_percent for c in (same, other))
+    assert wide_low < low < high < wide_high
+    assert "PROTOCOL_CHANGED" in codes(other)
+    assert "PROTOCOL_CHANGED" not in codes(same)
+
+
+def test_slice_spacing_within_ten_per_cent_is_the_same_protocol(make):
+    comparison = compare_results([make.result(spacing_mm=4.4), make.result(date="2024-04-01", spacing_mm=4.0)], None)
+    assert "PROTOCOL_CHANGED" not in codes(comparison)
+
+
+@pytest.mark.parametrize(
+    ("second", "code"),
+    [
+        ({"patient": "q"}, "DIFFERENT_PATIENTS"),
+        ({"uid": "1.2.20240301"}, "SAME_STUDY_TWICE"),
+        ({"flags": (FlagRecord(code="VISITS_DO_NOT_MATCH", message="m", severity="error"),)}, "CHANGE_NOT_ASSESSABLE"),
+    ],
+)
+def test_studies_that_must_not_be_compared_have_no_change(make, second, code):
+    comparison = compare_results([make.result(), make.result(date="2024-04-01", **second)], None)
+    last = comparison.timepoints[1]
+    assert (last.verdict, last.change_percent, last.yardsticks) == ("not_assessable", None, {})
+    assert last.volume_ml == 6.0
+    assert code in codes(comparison)
+
+
+def test_an_unknown_patient_key_is_no_mismatch(make):
+    comparison = compare_results([make.result(patient=""), make.result(date="2024-04-01")], None)
+    assert "DIFFERENT_PATIENTS" not in codes(comparison)
+
+
+def test_a_follow_up_that_leaves_out_part_of_the_mass_is_not_assessable(make):
+    names = tuple(f"T{n}" for n in range(7, 13))
+    short = make.mass(3.0, extent=ExtentRecord(from_level="T7", to_level="T8", length_mm=40))
+    comparison = compare_results(
+        [make.result(), make.result(short, date="2024-04-01", levels=make.levels(names))], None
+    )
+    assert comparison.timepoints[1].verdict == "not_assessable"
+    message = next(f.message for f in comparison.quality.flags if f.code == "COVERAGE_DIFFERS")
+    assert "T5, T6" in message
+
+
+def test_a_shifted_field_of_view_that_still_covers_the_mass_is_compared(make):
+    names = tuple(f"T{n}" for n in range(3, 11))
+    comparison = compare_results([make.result(), make.result(date="2024-04-01", levels=make.levels(names))], None)
+    assert comparison.timepoints[1].verdict == "not_distinguishable"
+    assert "COVERAGE_DIFFERS" not in codes(comparison)
+
+
+def test_visits_without_dates_keep_their_order_and_say_so(make):
+    results = [make.result(date="", uid="1"), make.result(date="", uid="2")]
+    comparison = compare_results(results, TREATMENT)
+    assert [t.days_from_baseline for t in comparison.timepoints] == [None, None]
+    assert "NO_STUDY_DATES" in codes(comparison)
+
+
+def test_relative_numbering_leaves_the_treated_levels_unjudged(make):
+    results = [make.result(levels=make.levels(numbering="relative")), make.result(date="2024-04-01")]
+    comparison = compare_results(results, TREATMENT)
+    assert comparison.radiotherapy.mass_covered is None
+    assert "RT_LEVELS_NOT_COMPARABLE" in codes(comparison)
+
+
+def test_one_study_is_no_comparison(make):
+    with pytest.raises(UsageError, match="TOO_FEW_STUDIES"):
+        compare_results([make.result()], None)
+
+
+def test_the_same_input_gives_the_same_json(make):
+    results = [make.result(), make.result(make.mass(None), date="2024-04-01")]
+    first, second = (compare_results(results, TREATMENT).model_dump_json() for _ in range(2))
+    assert first == second
+    assert '"MASS_NOT_FOUND_AT_FOLLOWUP"' in first

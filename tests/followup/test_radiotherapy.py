@@ -1,0 +1,71 @@
+from datetime import date
+
+import pytest
+
+from spinemri.errors import UsageError
+from spinemri.followup import Radiotherapy, parse_radiotherapy
+from spinemri.followup.radiotherapy import margin_levels, parse_date, radiotherapy_record
+from spinemri.measure.record import ExtentRecord
+
+
+def test_the_index_case_is_covered_with_two_levels_above_and_one_below():
+    course = parse_radiotherapy(start="2024-03-04", end="20240315", dose_gy=20, fractions=10, levels="t3 - T9")
+    record = radiotherapy_record(course, ExtentRecord(from_level="T5", to_level="T8", length_mm=90))
+    assert course == Radiotherapy(date(2024, 3, 4), date(2024, 3, 15), 20, 10, "T3-T9")
+    assert (record.mass_covered, record.margin_levels) == (True, (2, 1))
+    assert (record.start, record.end, record.levels) == ("2024-03-04", "2024-03-15", "T3-T9")
+
+
+@pytest.mark.parametrize(
+    ("treated", "extent", "present", "expected"),
+    [
+        (("T6", "T9"), ("T5", "T8"), (), (-1, 1)),
+        (("T6", "T7"), ("T4", "T9"), (), (-2, -2)),
+        (("C7", "T2"), ("T1", "T1"), (), (1, 1)),
+        (("T11", "L2"), ("T12", "L1"), (), (1, 1)),
+        (("T11", "L2"), ("T12", "L1"), ("T12", "T13", "L1"), (1, 1)),
+        (("T11", "L1"), ("T12", "T12"), ("T12", "T13", "L1"), (1, 2)),
+    ],
+)
+def test_margins_count_whole_vertebrae(treated, extent, present, expected):
+    assert margin_levels(treated, extent, present) == expected
+
+
+def test_a_mass_beyond_the_treated_levels_is_not_covered():
+    record = radiotherapy_record(
+        Radiotherapy(levels="T6-T9"), ExtentRecord(from_level="T5", to_level="T8", length_mm=90)
+    )
+    assert record.mass_covered is False
+
+
+def test_nothing_said_is_none_and_an_unknown_extent_leaves_cover_open():
+    assert parse_radiotherapy() is None
+    record = radiotherapy_record(Radiotherapy(levels="T7"), None)
+    assert (record.levels, record.mass_covered, record.margin_levels) == ("T7-T7", None, None)
+
+
+@pytest.mark.parametrize(
+    ("given", "code"),
+    [
+        ({"start": "4 March"}, "BAD_DATE"),
+        ({"end": "2024-02-30"}, "BAD_DATE"),
+        ({"end": ""}, "BAD_DATE"),
+        ({"start": "2024-03-15", "end": "2024-03-04"}, "RT_END_BEFORE_START"),
+        ({"levels": "T9-T3"}, "BAD_RT_LEVELS"),
+        ({"levels": "3-9"}, "BAD_RT_LEVELS"),
+        ({"levels": "T3-T6-T9"}, "BAD_RT_LEVELS"),
+        ({"levels": ""}, "BAD_RT_LEVELS"),
+        ({"dose_gy": -1}, "BAD_RT_DOSE"),
+        ({"dose_gy": float("nan")}, "BAD_RT_DOSE"),
+        ({"fractions": 0}, "BAD_RT_FRACTIONS"),
+    ],
+)
+def test_impossible_radiotherapy_is_refused_with_the_value(given, code):
+    with pytest.raises(UsageError) as caught:
+        parse_radiotherapy(**given)
+    assert caught.value.code == code
+    assert caught.value.exit_status == 2
+
+
+def test_dates_in_both_spellings():
+    assert parse_date("2024-03-04") == parse_date("20240304") == date(2024, 3, 4)

@@ -1,0 +1,57 @@
+import pytest
+
+from spinemri.followup.yardsticks import RECIST_SPHERE_VOLUME_PERCENT, longest_diameter_mm, yardsticks
+from spinemri.measure.record import ExtentRecord
+
+
+def of_length(make, length_mm):
+    return make.mass(extent=ExtentRecord(from_level="T5", to_level="T8", length_mm=length_mm))
+
+
+def test_sphere_equivalents_of_the_diameter_limits():
+    assert pytest.approx((-65.7, 72.8), abs=0.05) == RECIST_SPHERE_VOLUME_PERCENT
+
+
+def test_longest_diameter_is_the_largest_of_three(make):
+    assert longest_diameter_mm(make.mass()) == 88.0
+    assert longest_diameter_mm(make.mass(extent=None)) == 16.0
+    assert longest_diameter_mm(make.mass(None)) is None
+
+
+@pytest.mark.parametrize(
+    ("lengths", "expected"),
+    [
+        ((90, 63), "response"),
+        ((90, 64), "stable"),
+        ((90, 108), "progression"),
+        ((22, 26.9), "stable"),  # +22 % but under 5 mm
+        ((90, 60, 74), "progression"),  # against the smallest, not the baseline
+        ((90, 85, 90), "stable"),
+    ],
+)
+def test_recist_by_longest_diameter(make, lengths, expected):
+    masses = [of_length(make, length) for length in lengths]
+    assert yardsticks(masses, None)["recist_1_1_diameter"] == expected
+
+
+@pytest.mark.parametrize(
+    ("change", "sphere", "reins", "observer"),
+    [
+        (-66.0, "response", "response", "beyond"),
+        (-19.8, "stable", "stable", "beyond"),
+        (-16.4, "stable", "stable", "within"),
+        (25.0, "stable", "progression", "beyond"),
+        (73.0, "progression", "progression", "beyond"),
+        (None, None, None, None),
+    ],
+)
+def test_volume_yardsticks(make, change, sphere, reins, observer):
+    found = yardsticks([make.mass(), make.mass()], change)
+    assert found["recist_1_1_sphere_volume"] == sphere
+    assert found["reins_volume_20_percent"] == reins
+    assert found["interobserver_volume_19_7_percent"] == observer
+
+
+def test_a_vanished_mass_has_no_diameter(make):
+    found = yardsticks([make.mass(), make.mass(None)], None)
+    assert set(found.values()) == {None}
