@@ -23,7 +23,7 @@ FULL_GROUPS: tuple[tuple[Tissue, ...], ...] = tuple((tissue,) for tissue in Tiss
 
 SPIDER_GROUPS: tuple[tuple[Tissue, ...], ...] = (
     (T.BACKGROUND, T.EPIDURAL),
-    (T.BACKGROUND, T.EPIDURAL, T.SACRUM, T.POSTERIOR_ELEMENTS),
+    (T.BACKGROUND, T.EPIDURAL, T.POSTERIOR_ELEMENTS, T.SACRUM),
     (T.CORD, T.DURAL_SAC),
     (T.BODY,),
     (T.POSTERIOR_ELEMENTS,),

@@ -1,0 +1,80 @@
+"""Implants: exact volume, displaced sac, the right side, nothing through bone."""
+
+import numpy as np
+import pytest
+
+from spinemri.training.implant import Implant, add_implant
+
+SPACING = (3.3, 0.7, 0.7)
+SHAPE = (11, 80, 160)
+
+
+def _canal() -> tuple[np.ndarray, np.ndarray, np.ndarray]:
+    """A bright straight sac with bone 5 mm behind it."""
+    sac = np.zeros(SHAPE, dtype=bool)
+    sac[3:8, 35:55] = True
+    blocked = np.zeros(SHAPE, dtype=bool)
+    blocked[:, 62:] = True
+    image = np.where(sac, 3.0, 1.0).astype(np.float32)
+    return image, sac, blocked
+
+
+def _implant(**changes: object) -> Implant:
+    values: dict[str, object] = {
+        "kind": "mass",
+        "axis": 1,
+        "from_high": True,
+        "centre_mm": 56.0,
+        "half_length_mm": 30.0,
+        "thickness_mm": 6.0,
+        "epidural_mm": 3.0,
+        "lobes": 0.5,
+        "width": 0.9,
+        "signal": 1.4,
+        "texture": 0.05,
+        "dura": False,
+    }
+    return Implant(**(values | changes))  # type: ignore[arg-type]
+
+
+def _add(**changes: object) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
+    image, sac, blocked = _canal()
+    return add_implant(image, sac, blocked, SPACING, _implant(**changes), np.random.default_rng(1))
+
+
+def test_a_posterior_implant_lies_behind_what_remains_of_the_sac() -> None:
+    image, remaining, coverage = _add()
+    j = np.arange(SHAPE[1])[None, :, None]
+    assert coverage.sum() > 0
+    assert (coverage * j).sum() / coverage.sum() > (remaining * j).sum() / remaining.sum() + 5
+    assert image[coverage > 0.99].mean() == pytest.approx(1.4, rel=0.1)
+
+
+def test_an_anterior_implant_is_the_mirror_of_a_posterior_one() -> None:
+    _, remaining, coverage = _add(from_high=False)
+    j = np.arange(SHAPE[1])[None, :, None]
+    assert (coverage * j).sum() / coverage.sum() < (remaining * j).sum() / remaining.sum() - 5
+
+
+@pytest.mark.parametrize("from_high", [True, False])
+def test_a_lateral_implant_lies_on_its_side(from_high: bool) -> None:
+    _, remaining, coverage = _add(axis=0, from_high=from_high, thickness_mm=6.0)
+    i = np.arange(SHAPE[0])[:, None, None]
+    offset = (coverage * i).sum() / coverage.sum() - (remaining * i).sum() / remaining.sum()
+    assert offset > 0.5 if from_high else offset < -0.5
+
+
+def test_coverage_and_sac_share_each_voxel_and_bone_stays_free() -> None:
+    _, sac, blocked = _canal()
+    _, remaining, coverage = _add(epidural_mm=20.0)
+    assert np.all(coverage[blocked] == 0)
+    assert np.allclose((coverage + remaining)[sac], 1)
+    assert coverage.min() >= 0
+    assert coverage.max() <= 1
+
+
+def test_csf_is_squeezed_not_erased() -> None:
+    before, sac, _ = _canal()
+    image, remaining, _ = _add()
+    squeezed = image[(remaining > 0.99) & sac]
+    assert squeezed.mean() == pytest.approx(before[sac].mean(), rel=0.05)
