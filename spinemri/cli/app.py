@@ -111,7 +111,7 @@ def run(
             contrast=contrast,
             levels=level,
             mass_seed=mass_seed,
-            labels=labels,
+            labels=[labels] if labels else None,
             with_mass=not no_mass,
             overwrite=overwrite,
         )
@@ -129,6 +129,9 @@ def compare(
     config: Profile = "default",
     contrast: Contrast = None,
     level: Level = None,
+    labels: Annotated[
+        list[Path] | None, typer.Option("--labels", help="NIfTI of tissue ids in place of the network; one per study.")
+    ] = None,
     rt_start: Annotated[str | None, typer.Option(help="First day of radiotherapy, YYYY-MM-DD.")] = None,
     rt_end: Annotated[str | None, typer.Option(help="Last day of radiotherapy, YYYY-MM-DD.")] = None,
     rt_levels: Annotated[str | None, typer.Option(help="Treated vertebrae, e.g. T3-T9.")] = None,
@@ -147,7 +150,7 @@ def compare(
         from spinemri.followup import parse_radiotherapy
         from spinemri.pipeline import compare_studies
 
-        options = study_options(config=config, contrast=contrast, levels=level, overwrite=overwrite)
+        options = study_options(config=config, contrast=contrast, levels=level, labels=labels, overwrite=overwrite)
         radiotherapy = parse_radiotherapy(
             start=rt_start, end=rt_end, dose_gy=rt_dose_gy, fractions=rt_fractions, levels=rt_levels
         )

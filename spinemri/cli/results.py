@@ -26,7 +26,7 @@ def study_options(
     levels: Sequence[str] | None,
     overwrite: bool,
     mass_seed: str | None = None,
-    labels: Path | None = None,
+    labels: Sequence[Path] | None = None,
     with_mass: bool = True,
 ) -> Options:
     """Check the options of a command.
@@ -39,7 +39,7 @@ def study_options(
     return Options(
         config=load_config(config),
         contrast=contrast,
-        labels=labels,
+        labels=tuple(labels or ()),
         with_mass=with_mass,
         mass_seed_lps_mm=None if mass_seed is None else parse_point(mass_seed, option="--mass-seed"),
         levels=parse_levels(levels or ()),

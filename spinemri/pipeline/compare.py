@@ -7,7 +7,7 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 
 from spinemri.config import Config, write_config
-from spinemri.errors import Flag, InputError, Severity
+from spinemri.errors import Flag, InputError, Severity, UsageError
 from spinemri.export import write_comparison, write_study
 from spinemri.followup import Radiotherapy, compare_results, transfer_levels
 from spinemri.followup.record import Comparison
@@ -78,6 +78,7 @@ def compare_studies(
     with output_folder(out, overwrite=options.overwrite) as folder:
         with recorder.stage("intake"):
             studies, failures = _read(paths, options)
+            _check_labels(options, len(studies))
         results, more_failures = _measure_all(studies, options, recorder)
         failures += more_failures
         if len(results) < 2:
@@ -118,6 +119,15 @@ def _refuse_several_patients(studies: Sequence[Study]) -> None:
         )
 
 
+def _check_labels(options: Options, studies: int) -> None:
+    if options.labels and len(options.labels) != studies:
+        raise UsageError(
+            "BAD_LABELS",
+            f"{len(options.labels)} masks were given for {studies} studies.",
+            "Give one --labels per study, in order of time.",
+        )
+
+
 def _measure_all(
     studies: Sequence[Study], options: Options, recorder: Recorder
 ) -> tuple[tuple[StudyResult, ...], list[Flag]]:
@@ -126,8 +136,8 @@ def _measure_all(
     failures: list[Flag] = []
     for number, study in enumerate(studies, start=1):
         visit = len(results) + 1
+        own = replace(options, labels=options.labels[number - 1 : number], levels=() if results else options.levels)
         try:
-            own = options if not results else replace(options, levels=())
             prepared = prepare_study(study, own, recorder, visit)
             if results:
                 prepared = _with_baseline_levels(results[0], prepared, recorder, visit)

@@ -6,10 +6,11 @@ from pathlib import Path
 
 import nibabel as nib
 import numpy as np
+from numpy.typing import NDArray
 
 from spinemri.errors import UsageError
 from spinemri.nomenclature import Tissue
-from spinemri.volume import Grid, Volume, resample
+from spinemri.volume import Grid, Volume, apply_affine
 
 __all__ = ["read_labels"]
 
@@ -45,12 +46,26 @@ def read_labels(path: Path, grid: Grid) -> Volume:
     """
     volume = _read(path)
     _check_ids(path, volume)
-    moved = resample(volume, grid, order=0)
-    if not moved.array.any():
+    moved = _nearest(volume, grid)
+    if not moved.any():
         raise UsageError(
             "BAD_LABELS", f"{path.name} does not overlap the sagittal series.", "Give a mask in the same patient space."
         )
-    return Volume(moved.array.astype(np.uint8), grid.affine)
+    return Volume(moved, grid.affine)
+
+
+def _nearest(volume: Volume, grid: Grid) -> NDArray[np.uint8]:
+    """Take the nearest voxel's id; half a voxel beyond the outermost centres still belongs to the mask."""
+    inverse = np.linalg.inv(volume.affine) @ grid.affine
+    out = np.zeros(grid.shape, dtype=np.uint8)
+    _, nj, nk = grid.shape
+    plane = np.stack(np.meshgrid(np.arange(nj), np.arange(nk), indexing="ij"), -1)
+    for i in range(grid.shape[0]):
+        index = np.concatenate([np.full((nj, nk, 1), i), plane], -1)
+        source = np.rint(apply_affine(inverse, index.astype(float))).astype(int)
+        inside = ((source >= 0) & (source < volume.shape)).all(-1)
+        out[i][inside] = volume.array[tuple(source[inside].T)]
+    return out
 
 
 def _read(path: Path) -> Volume:

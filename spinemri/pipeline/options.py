@@ -21,8 +21,8 @@ class Options:
     config : Config
     contrast : str or None
         Weighting of NIfTI input whose name and sidecar do not tell, e.g. ``"T2w"``.
-    labels : Path or None
-        NIfTI of tissue ids that takes the place of the network.
+    labels : tuple of Path
+        NIfTI of tissue ids that take the place of the network: none, or one per study in order of time.
     with_mass : bool
         False: measure the canal only.
     mass_seed_lps_mm : (x, y, z) or None
@@ -35,7 +35,7 @@ class Options:
 
     config: Config = field(default_factory=Config)
     contrast: str | None = None
-    labels: Path | None = None
+    labels: tuple[Path, ...] = ()
     with_mass: bool = True
     mass_seed_lps_mm: Point | None = None
     levels: tuple[tuple[str, Point], ...] = ()

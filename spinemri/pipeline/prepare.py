@@ -14,6 +14,7 @@ from spinemri.errors import Flag, Severity
 from spinemri.intake.model import Role, Stack, Study
 from spinemri.mass.find import find_mass
 from spinemri.mass.model import Mass
+from spinemri.mass.segment import segment_study
 from spinemri.pipeline.events import Recorder
 from spinemri.pipeline.images import choose_primary, load_images, missing_sequences
 from spinemri.pipeline.labels import read_labels
@@ -93,19 +94,13 @@ def prepare_study(study: Study, options: Options, recorder: Recorder, visit: int
 def _segment(study: Study, images: Mapping[Role, Volume], primary: Role, options: Options) -> tuple[TissueMap, str]:
     """Return the tissues on the primary grid and the hash of the network that found them."""
     image = images[primary]
-    if options.labels is not None:
-        labels = read_labels(options.labels, image.grid)
+    if options.labels:
+        labels = read_labels(options.labels[0], image.grid)
         return TissueMap.from_labels(image.with_array(labels.array)), ""
-    return _segment_stack(image, _stack(study, primary)), network.model_sha256()
-
-
-def _segment_stack(image: Volume, stack: Stack) -> TissueMap:
-    return network.segment(
-        image,
-        stack.weighting,
-        fat_suppressed=stack.fat_suppressed,
-        contrast_enhanced=stack.contrast_enhanced,
-    )
+    stacks = {role: (image, _stack(study, role)) for role, image in images.items()}
+    weights = options.config.mass.sequence_weights.model_dump()
+    by_role = {Role(name): weight for name, weight in weights.items()}
+    return segment_study(stacks, primary, by_role), network.model_sha256()
 
 
 def _stack(study: Study, role: Role) -> Stack:
@@ -128,9 +123,15 @@ def _hints(study: Study, images: Mapping[Role, Volume], options: Options) -> Lev
 def _localizer_levels(study: Study, images: Mapping[Role, Volume], options: Options) -> Levels | None:
     """Count on the whole-spine localizer, if there is one in the frame of reference of the primary stack."""
     image = images.get(Role.LOCALIZER)
-    if image is None or options.labels is not None:
+    if image is None or options.labels:
         return None
-    tissues = _segment_stack(image, _stack(study, Role.LOCALIZER))
+    stack = _stack(study, Role.LOCALIZER)
+    tissues = network.segment(
+        image,
+        stack.weighting.value,
+        fat_suppressed=stack.fat_suppressed,
+        contrast_enhanced=stack.contrast_enhanced,
+    )
     levels, _ = name_levels(tissues, find_centreline(tissues), LevelHints())
     return levels if levels.numbering == "absolute" else None
 
