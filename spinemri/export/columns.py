@@ -53,6 +53,10 @@ def _field(name: str, meaning: str, path: str = "") -> Column[Any]:
     return Column(name, meaning, _at(path or name))
 
 
+def _yardstick(name: str, meaning: str) -> Column[TimepointRecord]:
+    return Column(name, meaning, lambda record: record.yardsticks.get(name))
+
+
 def _compartment(name: str) -> Column[Measurements]:
     def value(record: Measurements) -> Cell:
         if record.mass.status != "measured":
@@ -106,11 +110,17 @@ MEASUREMENT_COLUMNS: tuple[Column[Measurements], ...] = (
     _compromise("mcc_percent", "Maximum canal compromise in per cent of the mean of the reference levels."),
     _compromise("mscc_percent", "Maximum spinal cord compression in per cent of the mean of the reference levels."),
     _compromise("canal_occupancy_percent", "Largest mass area over bony canal area of any section in per cent."),
+    _compromise("canal_occupancy_level", "Level of that section."),
+    _compromise("length_over_25_percent_mm", "Length of canal of which the mass takes more than 25 %, in mm."),
+    _compromise("length_over_50_percent_mm", "Length of canal of which the mass takes more than 50 %, in mm."),
     _compromise("canal_area_mm2", "Area of the bony canal at the worst section in mm2."),
     _compromise("sac_area_mm2", "Area of the dural sac at the worst section in mm2."),
     _compromise("cord_area_mm2", "Area of the spinal cord at the worst section in mm2."),
-    _compromise("canal_ap_mm", "Antero-posterior canal diameter left to the sac at the worst section in mm."),
+    _compromise("canal_ap_mm", "Antero-posterior diameter of the bony canal at the worst section in mm."),
+    _compromise("sac_ap_mm", "Antero-posterior diameter of the dural sac at the worst section in mm."),
     _compromise("cord_ap_mm", "Antero-posterior cord diameter at the worst section in mm."),
+    _compromise("ascor", "Cord area over canal area at the worst section (ratio)."),
+    _compromise("compression_ratio", "Antero-posterior over transverse cord diameter at the worst section (ratio)."),
     _compromise("reference_level_above", "Unaffected vertebra above that served as reference.", "reference_levels.0"),
     _compromise("reference_level_below", "Unaffected vertebra below that served as reference.", "reference_levels.1"),
     _compromise("escc_grade", "Epidural spinal cord compression grade (Bilsky)."),
@@ -162,5 +172,10 @@ COMPARISON_COLUMNS: tuple[Column[TimepointRecord], ...] = (
     _field("mscc_percent", "Maximum spinal cord compression in per cent."),
     _field("escc_grade", "Epidural spinal cord compression grade (Bilsky)."),
     _field("worst_level", "Level of the section where the canal is most compromised."),
+    _yardstick("longest_diameter_change_percent", "Change of the longest diameter from the first visit in per cent."),
+    _yardstick("recist_1_1_diameter", "What RECIST 1.1 says of the longest diameter."),
+    _yardstick("recist_1_1_sphere_volume", "What the sphere-equivalent volume limits of RECIST 1.1 say."),
+    _yardstick("reins_volume_20_percent", "What the REiNS limit of 20 % of volume says."),
+    _yardstick("interobserver_volume_19_7_percent", "Whether the change exceeds the inter-observer limit of 19.7 %."),
 )
 """One row per visit, in order of time."""
