@@ -1,0 +1,99 @@
+"""Grids of a recipe's stacks, and ready training stacks."""
+
+from __future__ import annotations
+
+import numpy as np
+from numpy.typing import NDArray
+
+from spinemri.anatomy.model import TissueMap
+from spinemri.phantom.geometry import Geometry, build_geometry
+from spinemri.phantom.recipe import SeriesRecipe
+from spinemri.phantom.render import render
+from spinemri.phantom.sampling import Kind, random_recipe, random_sequence
+from spinemri.volume import Grid, Volume
+
+__all__ = ["stack_grid", "training_stack"]
+
+Array = NDArray[np.float64]
+
+
+def _turn(axis: int, degrees: float) -> Array:
+    c, s = np.cos(np.deg2rad(degrees)), np.sin(np.deg2rad(degrees))
+    i, j = [k for k in range(3) if k != axis]
+    out = np.eye(3)
+    out[i, i], out[i, j], out[j, i], out[j, j] = c, -s, s, c
+    return out
+
+
+def stack_grid(geometry: Geometry, series: SeriesRecipe) -> Grid:
+    """Lay a series' grid over a patient.
+
+    Sagittal stacks stand upright in the scanner, turned by `oblique_degrees` about the long axis. Axial stacks
+    are perpendicular to the canal at their centre, tilted by `oblique_degrees` about the left-right axis.
+
+    Returns
+    -------
+    Grid
+        Canonical.
+    """
+    h, pitch = series.voxel_mm, series.slice_pitch_mm
+    a, b = (max(8, round(mm / h)) for mm in series.field_of_view_mm)
+    centre = geometry.canal_lps(series.centre) + np.array(series.shift_mm)
+    if series.plane == "sagittal":
+        shape, spacing = (series.slices, a, b), (pitch, h, h)
+        axes = _turn(2, series.oblique_degrees)
+    else:
+        shape, spacing = (a, b, series.slices), (h, h, pitch)
+        axes = _axes_at(geometry, series.centre) @ _turn(0, series.oblique_degrees)
+    affine = np.eye(4)
+    affine[:3, :3] = axes * spacing
+    affine[:3, 3] = centre - affine[:3, :3] @ ((np.array(shape) - 1) / 2.0)
+    return Grid(shape, affine)
+
+
+def _axes_at(geometry: Geometry, level: str) -> Array:
+    """Left, posterior and cranial unit vectors of the canal at a level, as columns, without scoliotic tilt."""
+    s = geometry.column.position_mm(level)
+    steps = geometry.to_lps(np.array([s - 8.0, s + 8.0]), np.zeros(2), np.zeros(2))
+    up = steps[0] - steps[1]
+    up[0] = 0.0
+    up /= np.linalg.norm(up)
+    left = np.array([1.0, 0.0, 0.0])
+    return np.stack([left, np.cross(up, left), up], axis=1)
+
+
+def training_stack(
+    rng: np.random.Generator, *, weighting: str | None = None, with_mass: bool | None = None
+) -> tuple[Volume, TissueMap, str, bool, bool]:
+    """Draw a patient and acquire one sagittal stack.
+
+    Parameters
+    ----------
+    rng : numpy Generator
+    weighting : {"T1", "T2", "STIR"}, optional
+        Drawn if not given; T1 is plain or fat-suppressed after contrast agent.
+    with_mass : bool, optional
+
+    Returns
+    -------
+    image : Volume
+        float32, 0.6-1.0 mm in plane, 3-4.5 mm between 12-16 slices.
+    coverage : TissueMap
+    weighting : str
+    fat_suppressed, contrast_enhanced : bool
+    """
+    recipe = random_recipe(rng, with_mass=with_mass)
+    sequence = random_sequence(rng, _kind(rng, weighting))
+    geometry = build_geometry(recipe)
+    image, coverage = render(geometry, stack_grid(geometry, recipe.series[0]), sequence, rng)
+    return image, coverage, sequence.weighting, sequence.fat_suppressed, sequence.contrast_enhanced
+
+
+def _kind(rng: np.random.Generator, weighting: str | None) -> Kind | None:
+    if weighting is None:
+        return None
+    if weighting == "STIR":
+        return "STIR"
+    if weighting == "T1":
+        return "T1_post_fs" if rng.random() < 0.55 else "T1"
+    return "T2_fs" if rng.random() < 0.15 else "T2"

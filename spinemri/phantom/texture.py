@@ -1,0 +1,59 @@
+"""Smooth random fields fixed in the patient, so that tissue keeps its texture from visit to visit."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+from scipy.ndimage import affine_transform, gaussian_filter
+
+__all__ = ["Texture", "build_texture"]
+
+Array = NDArray[Any]
+TILE = 64
+FINE_MM = 0.9
+COARSE_MM = 4.5
+
+
+@dataclass(frozen=True, eq=False)
+class Texture:
+    """Two periodic unit-variance fields in rest space: `fine` (mm) and `coarse` (cm)."""
+
+    fine: Array
+    coarse: Array
+
+    def sample(self, affine: NDArray[np.float64], shape: tuple[int, int, int]) -> tuple[Array, Array]:
+        """Sample both fields on a grid.
+
+        Parameters
+        ----------
+        affine : (4, 4) ndarray
+            Voxel index to rest-space mm.
+        shape : tuple of int
+
+        Returns
+        -------
+        fine, coarse : ndarray of float32
+            Of the given shape.
+        """
+        out = []
+        for tile, pitch in ((self.fine, FINE_MM), (self.coarse, COARSE_MM)):
+            out.append(
+                affine_transform(
+                    tile, affine[:3, :3] / pitch, affine[:3, 3] / pitch, shape, order=1, mode="grid-wrap",
+                    output=np.float32,
+                )
+            )  # fmt: skip
+        return out[0], out[1]
+
+
+def build_texture(rng: np.random.Generator) -> Texture:
+    """Draw a patient's texture."""
+
+    def tile(sigma: float) -> Array:
+        field = gaussian_filter(rng.standard_normal((TILE,) * 3).astype(np.float32), sigma, mode="wrap")
+        return np.asarray(field / field.std())
+
+    return Texture(tile(0.9), tile(1.2))
