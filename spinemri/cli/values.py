@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Sequence
 
 from spinemri.errors import UsageError
@@ -28,9 +29,9 @@ def parse_point(text: str, *, option: str) -> Point:
     try:
         x, y, z = (float(part) for part in text.split(","))
     except ValueError:
-        raise UsageError(
-            "BAD_POINT", f"{option} got {text!r}.", "Write x,y,z in mm (LPS: to the left, back and head)."
-        ) from None
+        x = y = z = math.nan
+    if not all(math.isfinite(value) for value in (x, y, z)):
+        raise UsageError("BAD_POINT", f"{option} got {text!r}.", "Write x,y,z in mm (LPS: to the left, back and head).")
     return x, y, z
 
 

@@ -132,7 +132,10 @@ def _localizer_levels(study: Study, images: Mapping[Role, Volume], options: Opti
         fat_suppressed=stack.fat_suppressed,
         contrast_enhanced=stack.contrast_enhanced,
     )
-    levels, _ = name_levels(tissues, find_centreline(tissues), LevelHints())
+    centreline = find_centreline(tissues)
+    if centreline is None:
+        return None
+    levels, _ = name_levels(tissues, centreline, LevelHints())
     return levels if levels.numbering == "absolute" else None
 
 

@@ -39,7 +39,7 @@ def recorded_study(measurements: Measurements, manifest: Manifest, images: Mappi
         study_date=measurements.study.study_date,
         patient_key=manifest.patient_key,
         stacks=tuple(
-            _stack(series, images[Role(series.role)])
+            _stack(series, Role(series.role), images[Role(series.role)])
             for series in measurements.series
             if series.used and series.role and Role(series.role) in images
         ),
@@ -49,7 +49,7 @@ def recorded_study(measurements: Measurements, manifest: Manifest, images: Mappi
     )
 
 
-def _stack(series: SeriesRecord, image: Volume) -> Stack:
+def _stack(series: SeriesRecord, role: Role, image: Volume) -> Stack:
     return Stack(
         stack_id=series.stack,
         series_instance_uid=series.series_instance_uid,
@@ -63,7 +63,7 @@ def _stack(series: SeriesRecord, image: Volume) -> Stack:
         frame_of_reference_uid=image.frame_of_reference_uid,
         acquired="",
         reader=partial(_give, image),
-        role=Role(series.role),
+        role=role,
         reason=series.reason,
         code="CHOSEN",
     )

@@ -84,7 +84,7 @@ def _remeasure_study(out: Path, config: Config, recorder: Recorder) -> StudyResu
 def _remeasure_comparison(out: Path, config: Config, recorder: Recorder) -> ComparedStudies:
     radiotherapy = recorded_radiotherapy(out)
     with output_folder(out, overwrite=True) as folder:
-        results = []
+        results: list[StudyResult] = []
         while visit_folder(out, len(results) + 1).is_dir():
             visit = len(results) + 1
             results.append(_measure_folder(visit_folder(out, visit), config, recorder, visit))

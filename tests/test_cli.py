@@ -1,0 +1,204 @@
+"""The command line: options, messages, exit status."""
+
+import json
+import signal
+import subprocess
+import sys
+import warnings
+
+import pytest
+import typer
+from synthetic_result import make_comparison, make_followup, make_result, make_unmeasured
+from typer.testing import CliRunner
+
+from spinemri import __version__
+from spinemri.cli import app
+from spinemri.cli.failures import EXIT_INTERRUPTED, guarded
+from spinemri.cli.progress import progress
+from spinemri.cli.summary import comparison_lines, flag_lines, study_lines
+from spinemri.cli.values import parse_level, parse_levels, parse_point
+from spinemri.errors import InputError, UsageError
+from spinemri.measure.record import FlagRecord
+from spinemri.pipeline import Event
+
+runner = CliRunner()
+
+
+def test_version_is_printed() -> None:
+    result = runner.invoke(app, ["--version"])
+    assert result.exit_code == 0
+    assert result.stdout == f"spinemri {__version__}\n"
+
+
+@pytest.mark.parametrize("command", ["inspect", "run", "compare", "measure", "phantom"])
+def test_every_command_explains_itself_with_an_example(command: str) -> None:
+    result = runner.invoke(app, [command, "--help"])
+    assert result.exit_code == 0
+    assert f"spinemri {command}" in result.stdout
+    assert "Example:" in result.stdout
+
+
+@pytest.mark.parametrize("arguments", [["run"], ["run", "x"], ["compare", "-o", "x"], ["--nonsense"], ["fly"]])
+def test_bad_usage_ends_with_2(arguments: list[str]) -> None:
+    assert runner.invoke(app, arguments).exit_code == 2
+
+
+@pytest.mark.parametrize(
+    ("arguments", "code"),
+    [
+        (["--config", "nope"], "BAD_CONFIG"),
+        (["--level", "T12"], "BAD_LEVEL"),
+        (["--level", "X3@1,2,3"], "BAD_LEVEL"),
+        (["--level", "T12@1,2"], "BAD_POINT"),
+        (["--level", "T12@1,2,3", "--level", "t12@1,2,4"], "BAD_LEVEL"),
+        (["--mass-seed", "here"], "BAD_POINT"),
+    ],
+)
+def test_options_are_checked_before_any_work(tmp_path, arguments: list[str], code: str) -> None:
+    result = runner.invoke(app, ["run", str(tmp_path), "-o", str(tmp_path / "out"), *arguments])
+    assert result.exit_code == 2
+    assert result.stderr.startswith(f"[{code}]")
+    assert not (tmp_path / "out").exists()
+
+
+def test_help_needs_no_heavy_library() -> None:
+    """Importing the commands leaves scipy, onnxruntime and SimpleITK alone."""
+    code = "import sys, spinemri.cli; print([m for m in ('scipy', 'onnxruntime', 'SimpleITK') if m in sys.modules])"
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
+    assert done.stdout.strip() == "[]"
+
+
+class TestValues:
+    def test_points_and_levels_are_read(self) -> None:
+        assert parse_point(" 1, -2.5,3e1", option="--mass-seed") == (1.0, -2.5, 30.0)
+        assert parse_level("t12@1,2,3") == ("T12", (1.0, 2.0, 3.0))
+        assert [name for name, _ in parse_levels(["L1@0,0,0", "T12@0,0,25"])] == ["L1", "T12"]
+
+    @pytest.mark.parametrize("text", ["1,2", "1,2,3,4", "a,b,c", "", "nan,0,0", "inf,0,0"])
+    def test_what_is_no_point_is_refused_with_its_text(self, text: str) -> None:
+        with pytest.raises(UsageError) as caught:
+            parse_point(text, option="--mass-seed")
+        assert caught.value.code == "BAD_POINT"
+        assert repr(text) in caught.value.message
+
+
+class TestFailures:
+    def _status(self, error: BaseException, *, debug: bool = False, json_log: bool = False) -> int:
+        with pytest.raises(typer.Exit) as caught, guarded(debug=debug, json_log=json_log):
+            raise error
+        return caught.value.exit_code
+
+    @pytest.mark.parametrize(
+        ("error", "status"),
+        [
+            (UsageError("BAD_CONFIG", "Wrong."), 2),
+            (InputError("EMPTY_FOLDER", "Nothing.", "Look elsewhere."), 3),
+            (ZeroDivisionError("1/0"), 4),
+            (KeyboardInterrupt(), EXIT_INTERRUPTED),
+        ],
+    )
+    def test_every_failure_has_its_status(self, error: BaseException, status: int) -> None:
+        assert self._status(error) == status
+
+    def test_a_message_is_code_what_and_remedy_on_stderr(self, capsys) -> None:
+        self._status(InputError("EMPTY_FOLDER", "'x' holds no file.", "Give another."))
+        out, err = capsys.readouterr()
+        assert out == ""
+        assert err == "[EMPTY_FOLDER] 'x' holds no file. Give another.\n"
+
+    def test_a_fault_shows_neither_traceback_nor_what_it_was_about(self, capsys) -> None:
+        self._status(ValueError("DOE^JANE"))
+        err = capsys.readouterr().err
+        assert err.startswith("[INTERNAL_FAULT]")
+        assert "DOE" not in err
+        assert "Traceback" not in err
+
+    def test_debug_shows_the_traceback(self, capsys) -> None:
+        self._status(ValueError("odd"), debug=True)
+        err = capsys.readouterr().err
+        assert "Traceback" in err
+        assert "ValueError: odd" in err
+
+    def test_a_json_log_stays_json(self, capsys) -> None:
+        self._status(InputError("EMPTY_FOLDER", "Nothing."), json_log=True)
+        line = json.loads(capsys.readouterr().err)
+        assert line["code"] == "EMPTY_FOLDER"
+
+    def test_warnings_of_libraries_are_not_shown(self, recwarn) -> None:
+        with guarded(debug=False):
+            warnings.warn("Invalid value for PN: DOE^JANE", stacklevel=1)
+        assert not recwarn.list
+
+
+class TestProgress:
+    def test_json_lines_name_stage_and_seconds(self, capsys) -> None:
+        with progress(visits=1, quiet=False, json_log=True) as recorder, recorder.stage("anatomy", 1):
+            pass
+        lines = [json.loads(line) for line in capsys.readouterr().err.splitlines()]
+        assert [(line["stage"], line["event"], line["visit"]) for line in lines] == [
+            ("anatomy", "start", 1),
+            ("anatomy", "done", 1),
+        ]
+        assert 0 <= lines[0]["elapsed_s"] <= lines[1]["elapsed_s"]
+
+    def test_quiet_prints_nothing(self, capsys) -> None:
+        with progress(visits=1, quiet=True, json_log=False) as recorder, recorder.stage("anatomy"):
+            pass
+        assert capsys.readouterr() == ("", "")
+
+    def test_the_bar_takes_every_stage(self, capsys) -> None:
+        with progress(visits=2, quiet=False, json_log=False) as recorder:
+            recorder.record(Event("intake", "start"))
+            recorder.record(Event("intake", "done"))
+            recorder.record(Event("anatomy", "flag", "NO_AXIAL", 2))
+        assert capsys.readouterr().out == ""
+
+
+class TestSummary:
+    def test_a_study_in_three_lines(self) -> None:
+        measurements = make_result().measurements
+        mass, worst, levels = study_lines(measurements)
+        low, high = measurements.mass.volume_ci95_ml
+        assert mass == f"Mass: {measurements.mass.volume_ml:.2f} ml (95 % {low:.2f} to {high:.2f}), T5 to T8, posterior"
+        assert worst.startswith("Worst level: T6/7, occupancy 54 %, MCC")
+        assert levels == "Levels: T4 to T10, absolute, counted from localizer:C2 (confidence 0.97)"
+
+    @pytest.mark.parametrize(("status", "said"), [("not_found", "none found"), ("not_assessable", "not assessed")])
+    def test_a_study_without_numbers(self, status: str, said: str) -> None:
+        lines = study_lines(make_unmeasured(status).measurements)
+        assert lines[0] == f"Mass: {said}"
+        assert lines[1] == "Worst level: no level named"
+
+    def test_a_comparison_has_a_line_per_visit(self) -> None:
+        comparison = make_comparison(make_result(), make_followup())
+        first, second = comparison_lines(comparison)[:2]
+        assert first.startswith("Visit 1 2024-03-01: ")
+        assert f"change {comparison.timepoints[1].change_percent:+.1f} %" in second
+        assert comparison.timepoints[1].verdict.replace("_", " ") in second
+
+    def test_findings_that_need_a_person_are_listed_and_notes_named(self) -> None:
+        flags = [
+            FlagRecord(code="NO_AXIAL", message="No axial series.", severity="info"),
+            FlagRecord(code="MASS_TOUCHES_EDGE", message="Cut.", severity="warning"),
+        ]
+        lines = flag_lines(flags, what="Visit 2")
+        assert lines == ["Visit 2: WARNING [MASS_TOUCHES_EDGE] Cut.", "Visit 2: notes: NO_AXIAL"]
+
+
+def test_termination_unwinds_the_program(tmp_path) -> None:
+    """SIGTERM in the middle of writing leaves nothing behind."""
+    code = (
+        "import sys, time; from pathlib import Path\n"
+        "from spinemri.cli.failures import stop_on_termination\n"
+        "from spinemri.pipeline.output import output_folder\n"
+        "stop_on_termination()\n"
+        "with output_folder(Path(sys.argv[1]), overwrite=False) as folder:\n"
+        "    (folder / 'half').write_text('half'); print('ready', flush=True); time.sleep(30)\n"
+    )
+    child = subprocess.Popen([sys.executable, "-c", code, str(tmp_path / "out")], stdout=subprocess.PIPE, text=True)
+    assert child.stdout
+    with child.stdout:
+        assert child.stdout.readline() == "ready\n"
+        child.send_signal(signal.SIGTERM)
+        assert child.wait(timeout=20) == 143
+    assert list(tmp_path.iterdir()) == []
