@@ -1,0 +1,166 @@
+"""Unaffected mid-vertebral sections above and below the mass: what compromise is measured against."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import numpy as np
+from numpy.typing import NDArray
+
+from spinemri.anatomy.model import Centreline, Levels
+from spinemri.measure.levels import vertebra_of_sections, vertebra_positions_mm
+from spinemri.measure.mass import END_AREA_MM2, Extent
+from spinemri.measure.sections import Sections, Structure, smooth_along
+
+__all__ = ["MARGIN_VERTEBRAE", "Reference", "References", "conus_index", "find_references"]
+
+MARGIN_VERTEBRAE = 1
+"""Vertebrae left out between the mass's end and its reference."""
+FURTHEST_VERTEBRAE = 3
+"""The reference lies at most this many vertebrae beyond the nearest one allowed: further away the canal differs."""
+REFERENCE_LENGTH_MM = 5.0
+CORD_AREA_MM2 = 12.0
+"""A smaller "cord" is filum, root bundles or wrong voxels; a thoracic cord has 35 +- 4 mm2."""
+CONUS_TAPER_MM = 20.0
+"""The cord tapers over about this length above the tip of the conus."""
+
+
+@dataclass(frozen=True)
+class Reference:
+    """One unaffected mid-vertebral section.
+
+    Attributes
+    ----------
+    vertebra : int
+        Index into `Levels.vertebrae`.
+    index : int
+        Section.
+    sac_ap_mm, cord_ap_mm, sac_area_mm2, cord_area_mm2 : float
+        Means over 5 mm of canal; NaN where not measurable, cord values also near the conus and below it.
+    """
+
+    vertebra: int
+    index: int
+    sac_ap_mm: float
+    cord_ap_mm: float
+    sac_area_mm2: float
+    cord_area_mm2: float
+
+
+@dataclass(frozen=True)
+class References:
+    """The reference sections above and below the mass; None where the field of view holds none."""
+
+    above: Reference | None
+    below: Reference | None
+
+    def values(self, name: str) -> tuple[float, float]:
+        """Return one quantity above and below; NaN where it is missing."""
+        return tuple(getattr(r, name) if r else np.nan for r in (self.above, self.below))  # type: ignore[return-value]
+
+    def mean_of_both(self, name: str) -> float:
+        """Return the mean of one quantity above and below; NaN unless both are known."""
+        return float(np.mean(self.values(name)))
+
+    def mean_of_known(self, name: str) -> float:
+        """Return the mean of one quantity over the sides where it is known; NaN if on neither."""
+        known = [v for v in self.values(name) if np.isfinite(v)]
+        return float(np.mean(known)) if known else float("nan")
+
+
+def conus_index(sections: Sections) -> int | None:
+    """Return the most caudal section with spinal cord, None where no cord is seen.
+
+    Parameters
+    ----------
+    sections : Sections
+
+    Returns
+    -------
+    int or None
+        The last section of the stack if the cord leaves the field of view.
+    """
+    area = smooth_along(sections.cord.area_mm2, step_mm=sections.step_mm)
+    with_cord = np.flatnonzero(np.nan_to_num(area) >= CORD_AREA_MM2)
+    if not len(with_cord):
+        return None
+    last = int(with_cord[-1])
+    measurable = np.flatnonzero(np.isfinite(area))
+    # A cord that reaches the last measurable section goes on beyond the field of view.
+    return len(area) - 1 if measurable[-1] - last <= 2 else last
+
+
+def find_references(sections: Sections, levels: Levels, centreline: Centreline, extent: Extent) -> References:
+    """Find the nearest unaffected mid-vertebral sections beyond the mass's ends and a margin of one vertebra.
+
+    Windows at a fixed distance would lie inside a mass of several vertebrae, hence vertebrae are counted from its
+    ends: for a mass from T5 to T8 the references are T3 and T10 (T4 and T9 are the margin).
+
+    Parameters
+    ----------
+    sections : Sections
+    levels : Levels
+        Names are not needed, only the order of the vertebrae.
+    centreline : Centreline
+    extent : Extent
+
+    Returns
+    -------
+    found : References
+    """
+    middles = np.rint(vertebra_positions_mm(levels, centreline) / sections.step_mm).astype(int)
+    ordinal = vertebra_of_sections(levels, centreline)
+    length = len(sections)
+    usable = [0 <= m < length and ordinal[m] == i for i, m in enumerate(middles)]
+    first, last = extent.vertebrae
+    above = _nearest(sections, middles, usable, first, step=-1) if first >= 0 else None
+    below = _nearest(sections, middles, usable, last, step=1) if last >= 0 else None
+    return References(above, below)
+
+
+def _nearest(
+    sections: Sections, middles: NDArray[np.intp], usable: list[bool], end: int, *, step: int
+) -> Reference | None:
+    """Go from the mass's end up or down the spine to the first vertebra that can serve as reference."""
+    start = end + step * (MARGIN_VERTEBRAE + 1)
+    for vertebra in range(start, start + step * (FURTHEST_VERTEBRAE + 1), step):
+        if not 0 <= vertebra < len(middles) or not usable[vertebra]:
+            continue
+        found = _reference(sections, vertebra, int(middles[vertebra]))
+        if np.isfinite(found.sac_ap_mm) and _mass_area(sections, found.index) < END_AREA_MM2:
+            return found
+    return None
+
+
+def _window(sections: Sections, index: int) -> slice:
+    """Sections within half the reference length of one section."""
+    half = round(REFERENCE_LENGTH_MM / 2 / sections.step_mm)
+    return slice(max(0, index - half), index + half + 1)
+
+
+def _mass_area(sections: Sections, index: int) -> float:
+    """Largest mass area near a section in mm2."""
+    return float(np.nan_to_num(sections.mass.area_mm2[_window(sections, index)]).max())
+
+
+def _reference(sections: Sections, vertebra: int, index: int) -> Reference:
+    """Measure one reference section."""
+
+    def mean(values: NDArray[np.float64]) -> float:
+        near = values[_window(sections, index)]
+        near = near[np.isfinite(near)]
+        return float(near.mean()) if len(near) else float("nan")
+
+    sac, cord = sections.sac, _full_cord(sections)
+    return Reference(vertebra, index, mean(sac.ap_mm), mean(cord.ap_mm), mean(sac.area_mm2), mean(cord.area_mm2))
+
+
+def _full_cord(sections: Sections) -> Structure:
+    """Return the cord with everything near and below the tip of the conus set to NaN."""
+    tip = conus_index(sections)
+    at = np.arange(len(sections))
+    end = -1 if tip is None else tip if tip == len(sections) - 1 else tip - CONUS_TAPER_MM / sections.step_mm
+    absent = (at > end) | (np.nan_to_num(sections.cord.area_mm2) < CORD_AREA_MM2)
+    cord = sections.cord
+    area, ap, transverse = (np.where(absent, np.nan, v) for v in (cord.area_mm2, cord.ap_mm, cord.transverse_mm))
+    return Structure(area, ap, transverse, cord.centroid_mm)
