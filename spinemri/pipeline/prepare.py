@@ -83,7 +83,7 @@ def prepare_study(study: Study, options: Options, recorder: Recorder, visit: int
     with recorder.stage("anatomy", visit):
         tissues, model_sha256 = _segment(study, images, primary, options)
         tissues, seed_flags = _with_wanted_mass(tissues, options)
-        hints = _hints(study, images, options)
+        hints = _hints(study, images, primary, options)
         anatomy = build_anatomy(tissues, hints=hints, model_sha256=model_sha256)
     with recorder.stage("mass", visit):
         mass = _mass(tissues, anatomy, options)
@@ -116,14 +116,14 @@ def _with_wanted_mass(tissues: TissueMap, options: Options) -> tuple[TissueMap, 
     return tissues, ()
 
 
-def _hints(study: Study, images: Mapping[Role, Volume], options: Options) -> LevelHints:
-    return LevelHints(user=options.levels, reference=_localizer_levels(study, images, options))
+def _hints(study: Study, images: Mapping[Role, Volume], primary: Role, options: Options) -> LevelHints:
+    return LevelHints(user=options.levels, reference=_localizer_levels(study, images, primary, options))
 
 
-def _localizer_levels(study: Study, images: Mapping[Role, Volume], options: Options) -> Levels | None:
+def _localizer_levels(study: Study, images: Mapping[Role, Volume], primary: Role, options: Options) -> Levels | None:
     """Count on the whole-spine localizer, if there is one in the frame of reference of the primary stack."""
-    image = images.get(Role.LOCALIZER)
-    if image is None or options.labels:
+    image, main = images.get(Role.LOCALIZER), images[primary]
+    if image is None or options.labels or not _share_space(image, main):
         return None
     stack = _stack(study, Role.LOCALIZER)
     tissues = network.segment(
@@ -137,6 +137,10 @@ def _localizer_levels(study: Study, images: Mapping[Role, Volume], options: Opti
         return None
     levels, _ = name_levels(tissues, centreline, LevelHints())
     return levels if levels.numbering == "absolute" else None
+
+
+def _share_space(one: Volume, other: Volume) -> bool:
+    return bool(one.frame_of_reference_uid) and one.frame_of_reference_uid == other.frame_of_reference_uid
 
 
 def _mass(tissues: TissueMap, anatomy: Anatomy, options: Options) -> Mass:
