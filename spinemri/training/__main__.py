@@ -8,7 +8,7 @@ from pathlib import Path
 import numpy as np
 import torch
 
-from spinemri.training.prepare import KINDS, prepare_phantoms, prepare_spider, stack_weights
+from spinemri.training.prepare import KINDS, prepare_phantoms, prepare_spider, prepare_unlabelled, stack_weights
 from spinemri.training.stacks import load_stack
 from spinemri.training.train import Plan, train
 
@@ -42,6 +42,7 @@ def main() -> None:
         arguments.cache.mkdir(parents=True, exist_ok=True)
         if arguments.data:
             prepare_spider(arguments.data, arguments.cache, KINDS)
+            prepare_unlabelled(arguments.data, arguments.cache)
         prepare_phantoms(arguments.cache, range(arguments.first, arguments.first + arguments.phantoms))
     elif arguments.command == "train":
         torch.set_num_threads(arguments.threads)

@@ -9,15 +9,25 @@ from pathlib import Path
 import numpy as np
 
 from spinemri.anatomy.preparation import condition_planes, flatten_illumination
-from spinemri.training.real import load_spider, spider_ids, spider_stacks
+from spinemri.training.real import load_spider, spider_ids, spider_stacks, unlabelled_stack
 from spinemri.training.stacks import FULL_GROUPS, TrainingStack, canal_centres, save_stack
 
-__all__ = ["KINDS", "prepare_phantoms", "prepare_spider", "stack_weights"]
+__all__ = ["KINDS", "UNLABELLED", "prepare_phantoms", "prepare_spider", "prepare_unlabelled", "stack_weights"]
 
-KINDS = ("none", "mass", "mass", "mass", "mass+flavum", "mass+disc", "fat+disc", "disc+flavum")
-"""Implants per real scan; the scan as it is comes first."""
+KINDS = (
+    *("none", "mass", "mass", "mass", "mass+flavum", "mass+disc", "fat+disc", "disc+flavum"),
+    *("T1:none", "T1:mass", "T1:mass+disc", "FS:none", "FS:mass"),
+)
+"""Contrasts and implants per real scan; the scan as it is comes first."""
 
-_SHARES = {"real-none": 0.24, "real-mass": 0.26, "real-other": 0.10, "phantom": 0.40}
+UNLABELLED = (
+    "cervicothoracic_t2_cord/errsm20_T2w.nii.gz",
+    "cervicothoracic_t2_cord/errsm22_T2w.nii.gz",
+    "lumbar_t2_unlabelled/sct_lumbar_T2w.nii.gz",
+)
+"""Healthy scans without labels that may be trained on; none of them shows a sacrum."""
+
+_SHARES = {"real-none": 0.22, "real-mass": 0.25, "real-other": 0.08, "real-unlabelled": 0.04, "phantom": 0.41}
 
 
 def prepare_spider(data: Path, cache: Path, kinds: Sequence[str]) -> None:
@@ -32,9 +42,18 @@ def prepare_spider(data: Path, cache: Path, kinds: Sequence[str]) -> None:
 
 
 def _family(kind: str) -> str:
-    if kind == "none":
+    implants = kind.rpartition(":")[2]
+    if implants == "none":
         return "none"
-    return "mass" if "mass" in kind.split("+") else "other"
+    return "mass" if "mass" in implants.split("+") else "other"
+
+
+def prepare_unlabelled(data: Path, cache: Path) -> None:
+    """Write the scans that only say what they do not show; files that exist are kept."""
+    for name in UNLABELLED:
+        path = cache / f"real-unlabelled-{Path(name).name.split('_')[0]}.npz"
+        if not path.exists():
+            save_stack(unlabelled_stack(data / name), path)
 
 
 def prepare_phantoms(cache: Path, numbers: Iterable[int]) -> None:

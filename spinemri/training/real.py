@@ -17,10 +17,19 @@ from skimage.draw import polygon2mask
 from spinemri.anatomy.preparation import condition_planes, flatten_illumination
 from spinemri.nomenclature import Tissue
 from spinemri.training.implant import Surroundings, add_implant, random_implant
+from spinemri.training.recolour import as_t1, as_t1_fat_suppressed
 from spinemri.training.stacks import SPIDER_GROUPS, TrainingStack, canal_centres
 from spinemri.volume import Volume, canonical
 
-__all__ = ["VALIDATION_IDS", "SpiderScan", "load_nifti", "load_spider", "spider_ids", "spider_stacks"]
+__all__ = [
+    "VALIDATION_IDS",
+    "SpiderScan",
+    "load_nifti",
+    "load_spider",
+    "spider_ids",
+    "spider_stacks",
+    "unlabelled_stack",
+]
 
 VALIDATION_IDS = frozenset({"007", "057", "069", "107", "127", "129", "239"})
 """SPIDER scans that no training ever sees."""
@@ -129,40 +138,57 @@ def spider_stacks(scan: SpiderScan, kinds: list[str], rng: np.random.Generator) 
     ----------
     scan : SpiderScan
     kinds : list of str
-        Each ``"none"`` or kinds of implant joined by ``+``, e.g. ``"mass+disc"``.
+        Each ``"none"`` or kinds of implant joined by ``+``, e.g. ``"mass+disc"``; a prefix ``"T1:"`` or ``"FS:"``
+        gives the scan the contrast of T1 or of post-contrast fat-suppressed T1 first.
     rng : numpy.random.Generator
 
     Yields
     ------
     TrainingStack
     """
-    base = np.asarray(flatten_illumination(scan.image).array)
+    flat = np.asarray(flatten_illumination(scan.image).array)
     rows = _group_rows(scan)
-    around = _surroundings(base, scan)
-    blocked = (scan.labels == _VERTEBRA) | (scan.labels == _DISC)
     for kind in kinds:
-        image, sac = base, scan.labels == _SAC
-        mass = np.zeros(base.shape, dtype=np.float32)
-        other = np.zeros(base.shape, dtype=np.float32)
-        for part in kind.split("+") if kind != "none" else []:
-            implant = random_implant(rng, around, part)
-            image, remaining, cover = add_implant(image, sac, blocked, scan.image.spacing, implant, rng)
-            mass, other = mass * (1 - cover), other * (1 - cover)
-            if part == "mass":
-                mass = mass + cover
-            else:
-                other = other + cover
-            sac = remaining > 0.5
-        yield _stack(scan, image, rows, mass, other)
+        contrast, _, implants = kind.rpartition(":")
+        base = _recoloured(flat, scan, contrast, rng)
+        image, mass, other = _with_implants(base, scan, implants, rng)
+        yield _stack(scan, contrast, image, _target(rows, mass, other))
 
 
-def _stack(
-    scan: SpiderScan,
-    image: NDArray[np.float32],
-    rows: NDArray[np.uint8],
-    mass: NDArray[np.float32],
-    other: NDArray[np.float32],
-) -> TrainingStack:
+def _recoloured(
+    flat: NDArray[np.float32], scan: SpiderScan, contrast: str, rng: np.random.Generator
+) -> NDArray[np.float32]:
+    parts = (scan.labels == _SAC, scan.labels == _DISC)
+    marrow = float(np.median(flat[scan.labels == _VERTEBRA]))
+    if contrast == "T1":
+        return as_t1(flat, parts, marrow, rng)
+    if contrast == "FS":
+        return as_t1_fat_suppressed(flat, parts, marrow, rng)
+    return flat
+
+
+def _with_implants(
+    image: NDArray[np.float32], scan: SpiderScan, implants: str, rng: np.random.Generator
+) -> tuple[NDArray[np.float32], NDArray[np.float32], NDArray[np.float32]]:
+    """Return the image with its implants, and the coverage by mass and by what only looks like one."""
+    around = _surroundings(image, scan)
+    sac = scan.labels == _SAC
+    blocked = (scan.labels == _VERTEBRA) | (scan.labels == _DISC)
+    mass, other = (np.zeros(image.shape, dtype=np.float32) for _ in range(2))
+    for part in implants.split("+") if implants != "none" else []:
+        implant = random_implant(rng, around, part)
+        image, remaining, cover = add_implant(image, sac, blocked, scan.image.spacing, implant, rng)
+        mass, other = mass * (1 - cover), other * (1 - cover)
+        if part == "mass":
+            mass = mass + cover
+        else:
+            other = other + cover
+        sac = remaining > 0.5
+    return image, mass, other
+
+
+def _target(rows: NDArray[np.uint8], mass: NDArray[np.float32], other: NDArray[np.float32]) -> NDArray[np.uint8]:
+    """Coverage by group in units of 1/255."""
     target = (rows[None] == np.arange(len(SPIDER_GROUPS), dtype=np.uint8).reshape(-1, 1, 1, 1)) * np.uint8(255)
     rest = np.clip(1 - mass - other, 0, 1)
     touched = rest < 1
@@ -170,6 +196,33 @@ def _stack(
         target[:, touched] = np.rint(target[:, touched] * rest[touched]).astype(np.uint8)
         target[_ROW[(Tissue.MASS_CANAL,)], touched] += np.rint(255 * mass[touched]).astype(np.uint8)
         target[0, touched] += np.rint(255 * other[touched]).astype(np.uint8)
-    condition = condition_planes("T2", fat_suppressed=False, contrast_enhanced=False)
+    return target
+
+
+def _stack(scan: SpiderScan, contrast: str, image: NDArray[np.float32], target: NDArray[np.uint8]) -> TrainingStack:
+    weighting = "T1" if contrast else "T2"
+    condition = condition_planes(weighting, fat_suppressed=contrast == "FS", contrast_enhanced=contrast == "FS")
     centre = canal_centres(target, SPIDER_GROUPS)
     return TrainingStack(image.astype(np.float16), target, SPIDER_GROUPS, scan.image.spacing, condition, centre)
+
+
+def unlabelled_stack(path: Path) -> TrainingStack:
+    """Return a healthy T2 scan without a sacrum: all that is known is what it does not show.
+
+    Parameters
+    ----------
+    path : Path
+        NIfTI file.
+
+    Returns
+    -------
+    TrainingStack
+        With the single group of every tissue but sacrum and mass.
+    """
+    flat = flatten_illumination(load_nifti(path))
+    absent = {Tissue.SACRUM, Tissue.MASS_CANAL, Tissue.MASS_OUTSIDE}
+    groups = (tuple(tissue for tissue in Tissue if tissue not in absent),)
+    target = np.full((1, *flat.shape), 255, dtype=np.uint8)
+    condition = condition_planes("T2", fat_suppressed=False, contrast_enhanced=False)
+    centre = np.full(flat.shape[0], -1, dtype=np.int16)
+    return TrainingStack(flat.array.astype(np.float16), target, groups, flat.spacing, condition, centre)
