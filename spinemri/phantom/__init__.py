@@ -6,7 +6,8 @@ from spinemri.phantom.geometry import Geometry, build_geometry
 from spinemri.phantom.recipe import PhantomRecipe, SequenceParameters, load_recipe
 from spinemri.phantom.render import render
 from spinemri.phantom.sampling import random_recipe, random_sequence
-from spinemri.phantom.stacks import stack_grid, training_stack
+from spinemri.phantom.stacks import stack_grid
+from spinemri.phantom.training import training_stack
 
 __all__ = [
     "Geometry",

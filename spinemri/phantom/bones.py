@@ -12,12 +12,13 @@ from numpy.typing import NDArray
 from spinemri.nomenclature import Tissue
 from spinemri.phantom.geometry import Geometry
 from spinemri.phantom.layers import Layer, basivertebral
-from spinemri.phantom.shapes import Section, ellipse, rounded_max, step
+from spinemri.phantom.shapes import Section, ellipse, rounded_max, smooth_max, step
 
 __all__ = ["bone_layers"]
 
 Array = NDArray[Any]
 CORTEX_MM = 0.9
+POSTERIOR_CORTEX_MM = 1.2
 ENDPLATE_ROUNDING_MM = 1.8
 LAMINA_MM = 5.0
 BACK_REACH_MM = 75.0
@@ -94,14 +95,26 @@ def _posterior_layers(geometry: Geometry, own: Section, where: Array, at: Neares
     own, where = own.subset(part), where[part]
     at = Nearest(**{name: value[part] for name, value in vars(at).items()})
     canal = own.canal_distance(geometry.canal)
+    own = _wavy(own)
     sacral = at.index >= geometry.column.index("S1")
     bone = _posterior_distance(geometry, own, at, canal)
     tissue = np.where(sacral, int(Tissue.SACRUM), int(Tissue.POSTERIOR_ELEMENTS))
     shade = geometry.column.marrow.astype(own.s.dtype)[at.index]
-    yield Layer(where, tissue, "posterior_marrow", step(bone + CORTEX_MM, pitch), shade)
+    yield Layer(where, tissue, "posterior_marrow", step(bone + POSTERIOR_CORTEX_MM, pitch), shade)
     yield Layer(where, tissue, "cortex", step(bone, pitch))
     flavum = np.maximum(np.maximum(canal - 3.2, -own.p), np.abs(own.l) - 0.9 * at.side)
     yield Layer(where, Tissue.BACKGROUND, "ligament", step(flavum, pitch))
+
+
+def _wavy(own: Section) -> Section:
+    """Bend the posterior elements a little, since no process is a plane."""
+    s, p, l = own.s, own.p, own.l  # noqa: E741
+    away = np.clip((p - 2.0) / 8.0, 0.2, 1.0)
+    shift_s = 1.3 * np.sin(p / 3.9 + s / 17.0) + 0.9 * np.sin(l / 2.6 - s / 11.0)
+    shift_p = 1.0 * np.sin(s / 4.3 + l / 3.1) + 0.8 * np.sin(s / 9.0)
+    return Section(
+        s + away * shift_s, p + away * shift_p, l + 0.7 * np.sin(s / 6.1 + p / 5.0), own.start_mm, own.step_mm
+    )
 
 
 def _posterior_distance(geometry: Geometry, own: Section, at: Nearest, canal: Array) -> Array:
@@ -131,11 +144,15 @@ def _side_parts(geometry: Geometry, own: Section, at: Nearest, canal: Array) -> 
     side = np.abs(own.l)
     along = own.s - at.middle
     stout = 0.13 * at.depth
-    pedicle = np.maximum(np.abs(along + 0.17 * at.height) - 0.28 * at.height, np.abs(side - at.side - stout) - stout)
-    pedicle = np.maximum(np.maximum(pedicle, np.abs(own.p + 0.4 * at.floor) - 0.75 * at.floor - 2.0), -canal)
+    pedicle = rounded_max(
+        np.abs(along + 0.17 * at.height) - 0.28 * at.height, np.abs(side - at.side - stout) - stout, 2.0
+    )
+    pedicle = smooth_max(smooth_max(pedicle, np.abs(own.p + 0.4 * at.floor) - 0.75 * at.floor - 2.0, 2.0), -canal, 1.5)
     facet = np.hypot(ellipse(own.s - at.disc_middle - 1.0, own.p - 0.55 * at.roof, 0.42 * at.height, 4.6).clip(0.0),
                      (np.abs(side - at.side - 4.5) - 4.2).clip(0.0)) - 0.6  # fmt: skip
     facet = np.maximum(facet, 0.5 - canal)
+    joint = np.abs(own.s - at.disc_middle - 1.0 + 0.8 * (own.p - 0.55 * at.roof)) - 0.7
+    facet = np.maximum(facet, -joint)
     cervical = at.index < geometry.column.index("C7")
     reach = np.where(cervical, 4.0, 20.0).astype(own.s.dtype)
     rise = 0.35 * (side - at.side)
@@ -211,9 +228,10 @@ def _disc_layers(geometry: Geometry, own: Section, where: Array, at: Nearest, pi
     disc = np.where((which == 0), 9.0, disc).astype(dtype)
     sacral = which >= column.index("S1")
     tissue = np.where(sacral, int(Tissue.SACRUM), int(Tissue.DISC))
-    core = np.maximum(oval + 0.22 * depth[which], height - 0.38 * at.gap)
+    core = np.maximum(oval, -0.5 * depth[which]) / (0.3 * depth[which]) + 1.0 + (height / (0.5 * at.gap)) ** 2
+    core = (core - 0.55) * at.gap * 0.35
     hydration = column.hydration.astype(dtype)[which]
-    yield Layer(where, tissue, "nucleus", step(core, 2.5) * step(disc, pitch) * hydration)
+    yield Layer(where, tissue, "nucleus", step(core, 2.2) * step(disc, pitch) * hydration)
     yield Layer(where, tissue, "annulus", step(disc, pitch), 0.85 + 0.3 * hydration)
 
 

@@ -94,7 +94,7 @@ class Canal:
     @property
     def arc_mm(self) -> Array:
         """The tables' s, (n,) mm."""
-        return self.start_mm + TABLE_STEP_MM * np.arange(len(self.roof))
+        return np.asarray(self.start_mm + TABLE_STEP_MM * np.arange(len(self.roof)), dtype=np.float64)
 
 
 def build_column(spine: SpineRecipe, rng: np.random.Generator) -> Column:

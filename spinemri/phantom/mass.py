@@ -10,7 +10,7 @@ from scipy.optimize import brentq
 
 from spinemri.phantom.column import TABLE_STEP_MM, Canal, Column
 from spinemri.phantom.curve import Curve
-from spinemri.phantom.recipe import MassRecipe, ForaminalExtension
+from spinemri.phantom.recipe import ForaminalExtension, MassRecipe
 from spinemri.phantom.shapes import Section, capsule, smooth_max, step
 
 __all__ = ["MassForm", "MassGrid", "build_mass", "mass_volumes_mm3", "shrink"]
@@ -18,6 +18,8 @@ __all__ = ["MassForm", "MassGrid", "build_mass", "mass_volumes_mm3", "shrink"]
 Array = NDArray[np.float64]
 WALL_FILM_MM = 0.25
 CORNER_MM = 0.8
+END_REACH = 0.3
+STEEPEST_END = 0.9
 GRID_MM = 0.4
 ANGLES = {
     "posterior": 0.0, "left": 90.0, "anterior": 180.0, "right": -90.0,
@@ -104,7 +106,7 @@ def support(canal_posterior: Array, half_width: Array, cosine: float, sine: floa
 
 
 def build_mass(recipe: MassRecipe, column: Column, canal: Canal, rng: np.random.Generator) -> MassForm:
-    """Lay a mass into a canal, from the middle of its first to the middle of its last vertebra.
+    """Lay a mass into a canal, from inside its first to inside its last vertebra.
 
     Raises
     ------
@@ -112,8 +114,9 @@ def build_mass(recipe: MassRecipe, column: Column, canal: Canal, rng: np.random.
         If its levels are unknown or not in order from cranial to caudal.
     """
     start, worst, stop = (column.position_mm(x) for x in (recipe.from_level, recipe.worst_level, recipe.to_level))
-    start -= 0.3 * column.height[column.index(recipe.from_level)]
-    stop += 0.3 * column.height[column.index(recipe.to_level)]
+    reach = END_REACH if recipe.from_level != recipe.to_level else 2.0 * END_REACH
+    start -= reach * column.height[column.index(recipe.from_level)]
+    stop += reach * column.height[column.index(recipe.to_level)]
     if not start < worst < stop:
         raise ValueError(
             f"mass from {recipe.from_level} to {recipe.to_level} is worst at {recipe.worst_level}: "
@@ -122,13 +125,15 @@ def build_mass(recipe: MassRecipe, column: Column, canal: Canal, rng: np.random.
     angle = np.deg2rad(ANGLES[recipe.shape])
     cosine, sine = float(np.cos(angle)), float(np.sin(angle))
     arc = canal.arc_mm
-    reach = np.where(arc < worst, worst - start, stop - worst)
-    spindle = np.maximum(1.0 - (np.abs(arc - worst) / reach) ** recipe.fullness, -1.0)
+    flank = np.where(arc < worst, worst - start, stop - worst)
     towards, away = (canal.roof, canal.floor) if cosine > -1e-9 else (canal.floor, canal.roof)
     wall = support(towards, canal.half_width, cosine, sine)
     diameter = float(np.interp(worst, arc, wall + support(away, canal.half_width, cosine, sine)))
     half = 0.5 if recipe.shape == "circumferential" else 1.0
-    thickness = half * recipe.compression * diameter * spindle
+    greatest = half * recipe.compression * diameter
+    fullness = np.minimum(recipe.fullness, np.maximum(STEEPEST_END * flank / greatest, 1.2))
+    spindle = np.maximum(1.0 - (np.abs(arc - worst) / flank) ** fullness, -1.0)
+    thickness = greatest * spindle
     return MassForm(
         recipe=recipe,
         direction=(cosine, sine),

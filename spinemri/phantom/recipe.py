@@ -95,7 +95,7 @@ class MassRecipe(_Recipe):
     lobulation : float
         Relative amplitude of the waviness of that surface.
     fullness : float
-        Shape along the canal: 1 spindle, 3 and more sausage.
+        Shape along the canal: 1 spindle, 3 and more sausage; a short thick mass stays rounder.
     t1_to_marrow, t2_to_marrow : float
         Signal relative to the marrow of normal vertebrae without fat suppression.
     enhancement : float

@@ -106,8 +106,8 @@ class _Painter:
         """Return signal and coverage of one slice."""
         fine, coarse = self._slice_texture(plane)
         cover = np.zeros((len(Tissue), fine.size), np.float32)
-        image = np.zeros(fine.size, np.float32)
-        rest = np.zeros(fine.size, np.float32)
+        image: Array = np.zeros(fine.size, np.float32)
+        rest: Array = np.zeros(fine.size, np.float32)
         for offset in plane.offsets:
             points = self._section(plane, plane.number + float(offset))
             layers = chain(
@@ -116,7 +116,8 @@ class _Painter:
             rest += self._compose(layers, (fine, coarse), image, cover)
         count = len(plane.offsets)
         middle = self._section(plane, float(plane.number))
-        around = surroundings(self._geometry, middle, coarse, self._signals, self._traits) * (1.0 + 0.05 * fine)
+        fields = (coarse, self._texture.streaks(middle.s, middle.p, middle.l))
+        around = surroundings(self._geometry, middle, fields, self._signals, self._traits) * (1.0 + 0.05 * fine)
         image = (image + rest * around) / count
         cover[Tissue.BACKGROUND] += rest
         index = tuple(plane.number if k == plane.axis else slice(None) for k in range(3))
@@ -125,7 +126,7 @@ class _Painter:
 
     def coil(self, sequence: SequenceParameters) -> Array:
         """Sensitivity of a surface coil behind the patient, 1 at the canal."""
-        return np.exp(np.clip(self._posterior, -170.0, 80.0) / sequence.coil_decay_mm).astype(np.float32)
+        return np.asarray(np.exp(np.clip(self._posterior, -170.0, 80.0) / sequence.coil_decay_mm), np.float32)
 
     def _compose(self, layers: Any, textures: tuple[Array, Array], image: Array, cover: Array) -> Array:  # noqa: ANN401
         left = np.ones(image.size, np.float32)
@@ -192,4 +193,4 @@ def _acquire(image: Array, sequence: SequenceParameters, axis: int, rng: np.rand
         image = image + sequence.ghosting * np.roll(image, image.shape[phase] // 3, axis=phase)
     sigma = np.float32(sequence.noise * SCALE)
     real = image + sigma * rng.standard_normal(image.shape, dtype=np.float32)
-    return np.hypot(real, sigma * rng.standard_normal(image.shape, dtype=np.float32)).astype(np.float32)
+    return np.asarray(np.hypot(real, sigma * rng.standard_normal(image.shape, dtype=np.float32)), np.float32)

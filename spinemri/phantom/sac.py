@@ -101,7 +101,7 @@ def build_sac(canal: Canal, mass: MassForm | None, conus_mm: float) -> SacForm:
 
 
 def _room(canal: Canal, mass: MassForm | None, cosine: float, sine: float) -> tuple[Array, Array, Array]:
-    """What is left for the sac: lower and upper w offset, half width across; mm."""
+    """Return what is left for the sac: lower and upper w offset, half width across; mm."""
     ahead, behind = (canal.roof, canal.floor) if cosine > -1e-9 else (canal.floor, canal.roof)
     upper = support(ahead, canal.half_width, cosine, sine) - 0.3
     lower = -support(behind, canal.half_width, cosine, sine) + 0.4

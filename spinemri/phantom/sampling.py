@@ -19,7 +19,7 @@ from spinemri.phantom.recipe import (
     VisitRecipe,
 )
 
-__all__ = ["random_recipe", "random_sequence"]
+__all__ = ["Kind", "random_recipe", "random_sequence"]
 
 Kind = Literal["T2", "T1", "T1_post_fs", "STIR", "T2_fs"]
 SHAPES: tuple[MassShape, ...] = (
@@ -48,7 +48,7 @@ def random_spine(rng: np.random.Generator) -> SpineRecipe:
         cervical_lordosis_degrees=_pick(rng, 0.0, 40.0),
         thoracic_kyphosis_degrees=_pick(rng, 15.0, 62.0),
         lumbar_lordosis_degrees=_pick(rng, 25.0, 68.0),
-        scoliosis_mm=float(rng.normal(0.0, 5.0)),
+        scoliosis_mm=float(rng.normal(0.0, 3.0)),
         body_size=_pick(rng, 0.8, 1.15),
         disc_height=_pick(rng, 0.7, 1.25),
         canal_size=_pick(rng, 0.84, 1.22),
@@ -70,7 +70,7 @@ def random_mass(rng: np.random.Generator, spine: SpineRecipe) -> MassRecipe:
     """Draw a mass anywhere from T1 to L4, most often thoracic, of about 0.3 to 30 ml."""
     column = build_column(spine, np.random.default_rng(0))
     first = int(np.clip(rng.normal(COLUMN.index("T6"), 4.5), COLUMN.index("C4"), COLUMN.index("L3")))
-    span = int(np.clip(rng.geometric(0.35) - 1, 0, 6))
+    span = int(np.clip(rng.geometric(0.28) - 1, 0, 6))
     last = min(first + span, COLUMN.index("L5"))
     discs = column.disc_names()
     inner = [COLUMN[k] for k in range(first, last + 1)] if span == 0 else [discs[k] for k in range(first, last)]
@@ -127,7 +127,7 @@ def random_recipe(rng: np.random.Generator, *, with_mass: bool | None = None) ->
         visits=(
             VisitRecipe(
                 shift_mm=(_pick(rng, -15.0, 15.0), _pick(rng, -15.0, 15.0), _pick(rng, -15.0, 15.0)),
-                rotation_degrees=(_pick(rng, -10.0, 10.0), _pick(rng, -6.0, 6.0), _pick(rng, -8.0, 8.0)),
+                rotation_degrees=(_pick(rng, -10.0, 10.0), float(rng.normal(0.0, 1.5)), _pick(rng, -8.0, 8.0)),
                 noise_seed=int(rng.integers(2**31)),
             ),
         ),

@@ -41,7 +41,7 @@ class Section:
 
     def table(self, values: Array) -> Array:
         """Nearest entry of a table over s for every point."""
-        return values.take(self._index, mode="clip")  # type: ignore[attr-defined, no-any-return]
+        return np.asarray(np.take(values, self._index, mode="clip"))  # type: ignore[attr-defined]
 
     def subset(self, where: Array) -> Section:
         """Return the points at some flat indices."""

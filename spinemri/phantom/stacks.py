@@ -1,18 +1,15 @@
-"""Grids of a recipe's stacks, and ready training stacks."""
+"""Grids of a recipe's stacks."""
 
 from __future__ import annotations
 
 import numpy as np
 from numpy.typing import NDArray
 
-from spinemri.anatomy.model import TissueMap
-from spinemri.phantom.geometry import Geometry, build_geometry
+from spinemri.phantom.geometry import Geometry
 from spinemri.phantom.recipe import SeriesRecipe
-from spinemri.phantom.render import render
-from spinemri.phantom.sampling import Kind, random_recipe, random_sequence
-from spinemri.volume import Grid, Volume
+from spinemri.volume import Grid
 
-__all__ = ["stack_grid", "training_stack"]
+__all__ = ["stack_grid"]
 
 Array = NDArray[np.float64]
 
@@ -60,40 +57,3 @@ def _axes_at(geometry: Geometry, level: str) -> Array:
     up /= np.linalg.norm(up)
     left = np.array([1.0, 0.0, 0.0])
     return np.stack([left, np.cross(up, left), up], axis=1)
-
-
-def training_stack(
-    rng: np.random.Generator, *, weighting: str | None = None, with_mass: bool | None = None
-) -> tuple[Volume, TissueMap, str, bool, bool]:
-    """Draw a patient and acquire one sagittal stack.
-
-    Parameters
-    ----------
-    rng : numpy Generator
-    weighting : {"T1", "T2", "STIR"}, optional
-        Drawn if not given; T1 is plain or fat-suppressed after contrast agent.
-    with_mass : bool, optional
-
-    Returns
-    -------
-    image : Volume
-        float32, 0.6-1.0 mm in plane, 3-4.5 mm between 12-16 slices.
-    coverage : TissueMap
-    weighting : str
-    fat_suppressed, contrast_enhanced : bool
-    """
-    recipe = random_recipe(rng, with_mass=with_mass)
-    sequence = random_sequence(rng, _kind(rng, weighting))
-    geometry = build_geometry(recipe)
-    image, coverage = render(geometry, stack_grid(geometry, recipe.series[0]), sequence, rng)
-    return image, coverage, sequence.weighting, sequence.fat_suppressed, sequence.contrast_enhanced
-
-
-def _kind(rng: np.random.Generator, weighting: str | None) -> Kind | None:
-    if weighting is None:
-        return None
-    if weighting == "STIR":
-        return "STIR"
-    if weighting == "T1":
-        return "T1_post_fs" if rng.random() < 0.55 else "T1"
-    return "T2_fs" if rng.random() < 0.15 else "T2"

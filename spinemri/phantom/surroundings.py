@@ -22,7 +22,9 @@ def _blend(image: Array, cover: Array, value: Array | float) -> Array:
     return np.asarray(image + cover * (value - image))
 
 
-def surroundings(geometry: Geometry, points: Section, coarse: Array, signals: dict[str, float], traits: Array) -> Array:
+def surroundings(
+    geometry: Geometry, points: Section, fields: tuple[Array, Array], signals: dict[str, float], traits: Array
+) -> Array:
     """Signal of everything that no layer covers, (n,).
 
     Parameters
@@ -30,8 +32,8 @@ def surroundings(geometry: Geometry, points: Section, coarse: Array, signals: di
     geometry : Geometry
     points : Section
         All points of one slice.
-    coarse : (n,) ndarray
-        Unit-variance field fixed in the patient.
+    fields : two (n,) ndarrays
+        Unit-variance fields fixed in the patient: isotropic, and streaky like muscle.
     signals : dict
         Material to signal.
     traits : (8,) ndarray
@@ -40,10 +42,15 @@ def surroundings(geometry: Geometry, points: Section, coarse: Array, signals: di
     column, canal = geometry.column, geometry.canal
     depth = points.table(np.interp(canal.arc_mm, column.centre, column.depth + 0.5)).astype(points.s.dtype)
     front = -(points.table(canal.floor).astype(points.s.dtype) + depth)
-    streaks = step(1.25 - 0.5 * geometry.recipe.spine.muscle_fat - coarse, 0.6)
-    image = signals["muscle"] * (1.0 - streaks) + signals["fat"] * streaks
+    coarse, bundles = fields
+    fat = geometry.recipe.spine.muscle_fat
+    septa = 0.75 * step(1.5 - 1.8 * fat - bundles, 0.9)
+    # Between the muscles of both sides, and under the fascia, fat prevails.
+    septa = np.maximum(septa, 0.5 * step(np.abs(points.l) - 3.0 - 1.5 * bundles, 3.0))
+    image = signals["muscle"] * (1.0 - 0.06 * bundles) * (1.0 - septa) + signals["fat"] * septa
     image = _blend(image, step(points.p - front, 6.0), _viscera(geometry, points, coarse, signals, front, traits))
     image = _vessels(geometry, points, signals, front, image)
+    image = _head(points, coarse, signals, image)
     return _skin(geometry, points, signals, image, traits)
 
 
@@ -80,6 +87,16 @@ def _vessels(geometry: Geometry, points: Section, signals: dict[str, float], fro
     wall = step(np.minimum(aorta, cava) - 1.0, SOFT_MM)
     image = _blend(image, wall, signals["ligament"])
     return _blend(image, step(np.minimum(aorta, cava), SOFT_MM), signals["vessel"])
+
+
+def _head(points: Section, coarse: Array, signals: dict[str, float], image: Array) -> Array:
+    """Skull base and brain above the atlas."""
+    base = points.s + 17.0 + 0.25 * np.abs(points.p)
+    skull = np.maximum(base, np.abs(points.p - 5.0) - 62.0)
+    brain = signals["cord"] * (0.92 + 0.06 * coarse)
+    image = _blend(image, step(skull, SOFT_MM), signals["cortex"])
+    image = _blend(image, step(skull + 4.0, SOFT_MM), signals["csf"])
+    return _blend(image, step(skull + 7.0 + 2.0 * coarse, SOFT_MM), brain)
 
 
 def _skin(geometry: Geometry, points: Section, signals: dict[str, float], image: Array, traits: Array) -> Array:

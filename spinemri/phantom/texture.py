@@ -7,7 +7,7 @@ from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
-from scipy.ndimage import affine_transform, gaussian_filter
+from scipy.ndimage import affine_transform, gaussian_filter, map_coordinates
 
 __all__ = ["Texture", "build_texture"]
 
@@ -47,6 +47,11 @@ class Texture:
                 )
             )  # fmt: skip
         return out[0], out[1]
+
+    def streaks(self, s: Array, p: Array, l: Array) -> Array:  # noqa: E741 - canal coordinates
+        """Field stretched along the canal and slanting backwards as it descends, like muscle bundles; (n,)."""
+        slanted = np.stack([(s - 0.8 * p) / 11.0, p / 2.2 + s / 30.0, l / 3.5])
+        return np.asarray(map_coordinates(self.coarse, slanted, order=1, mode="grid-wrap", output=np.float32))
 
 
 def build_texture(rng: np.random.Generator) -> Texture:
