@@ -84,7 +84,6 @@ class Spine:
         t = self.mass_mm(z)
         out = np.zeros(x.shape, dtype=np.uint8)
         skin = (np.abs(x) < 60) & (back > -60) & (back < 45)
-        out[(back > 45) & (back < 52)] = Tissue.EPIDURAL  # subcutaneous fat, for looks
         nearest = np.rint(z / PITCH_MM) * PITCH_MM
         column = (x / 15) ** 2 + ((back + 23) / 13) ** 2 < 1
         out[column & (np.abs(z - nearest) < 8.8)] = Tissue.BODY
@@ -216,7 +215,7 @@ def _centreline(spine: Spine) -> Centreline:
     tangent = np.gradient(points, axis=0)
     tangent /= np.linalg.norm(tangent, axis=1, keepdims=True)
     left = np.tile(spine.rotation @ [1.0, 0, 0], (len(z), 1))
-    posterior = np.cross(left, tangent) * -1.0
+    posterior = np.cross(left, tangent)
     return Centreline(points, tangent, posterior, left)
 
 
