@@ -1,1 +1,22 @@
-"""From a folder to a study: reading headers, grouping into stacks, classifying, choosing roles."""
+"""From a path to studies: reading headers, grouping into stacks, classifying, choosing roles.
+
+`read_study` and `read_studies` are the way in, `list_studies` also shows what cannot be measured, and `read_pixels`
+reads a stack together with what had to be repaired.
+"""
+
+from spinemri.intake.model import Plane, Rejected, Role, Stack, Study, Weighting
+from spinemri.intake.pixels import read_pixels
+from spinemri.intake.studies import list_studies, read_studies, read_study
+
+__all__ = [
+    "Plane",
+    "Rejected",
+    "Role",
+    "Stack",
+    "Study",
+    "Weighting",
+    "list_studies",
+    "read_pixels",
+    "read_studies",
+    "read_study",
+]
