@@ -251,7 +251,7 @@ def _around(geometry: Geometry, own: Section, where: Array, at: Nearest, pitch: 
     yield Layer(where, Tissue.BACKGROUND, "cortex", step(rib, pitch))
     nerve = np.maximum(np.hypot(own.s - at.disc_middle + 4.0, own.p + 1.5) - 2.2, np.abs(side - at.side - 4.0) - 7.0)
     yield Layer(where, Tissue.BACKGROUND, "nerve", step(nerve, pitch))
-    fat = np.maximum(np.abs(side - at.side - 2.0) - 6.0, np.abs(own.p + 1.0) - at.floor)
+    fat = ellipse(side - at.side - 1.0, own.p + 2.0, 8.0, 0.9 * at.floor)
     yield Layer(where, Tissue.BACKGROUND, "fat", step(fat, pitch))
     between = np.maximum(side - 2.2, np.abs(own.p - at.roof - 14.0) - 14.0)
     yield Layer(where, Tissue.BACKGROUND, "ligament", 0.55 * step(between, pitch))

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -34,6 +34,7 @@ class Section:
     l: Array  # noqa: E741 - the coordinate's name
     start_mm: float
     step_mm: float
+    _index: Array = field(init=False, repr=False)
 
     def __post_init__(self) -> None:
         index = ((self.s - self.start_mm) * (1.0 / self.step_mm) + 0.5).astype(np.int32)
@@ -41,7 +42,7 @@ class Section:
 
     def table(self, values: Array) -> Array:
         """Nearest entry of a table over s for every point."""
-        return np.asarray(np.take(values, self._index, mode="clip"))  # type: ignore[attr-defined]
+        return np.asarray(np.take(values, self._index, mode="clip"))
 
     def subset(self, where: Array) -> Section:
         """Return the points at some flat indices."""

@@ -49,6 +49,7 @@ def surroundings(
     septa = np.maximum(septa, 0.5 * step(np.abs(points.l) - 3.0 - 1.5 * bundles, 3.0))
     image = signals["muscle"] * (1.0 - 0.06 * bundles) * (1.0 - septa) + signals["fat"] * septa
     image = _blend(image, step(points.p - front, 6.0), _viscera(geometry, points, coarse, signals, front, traits))
+    image = _lungs_beside(geometry, points, coarse, signals, image, traits)
     image = _vessels(geometry, points, signals, front, image)
     image = _head(points, coarse, signals, image)
     return _skin(geometry, points, signals, image, traits)
@@ -76,6 +77,19 @@ def _viscera(
     neck = _blend(neck, step(airway, SOFT_MM), 0.0)
     out = _blend(abdomen, step(points.s - diaphragm + 0.25 * depth, 5.0), chest)
     return _blend(out, step(points.s - t1, 12.0), neck)
+
+
+def _lungs_beside(
+    geometry: Geometry, points: Section, coarse: Array, signals: dict[str, float], image: Array, traits: Array
+) -> Array:
+    """The lungs' posterior recesses on both sides of the thoracic spine, rounded towards the ribs."""
+    column = geometry.column
+    top, bottom = column.position_mm("T2") - 8.0, column.position_mm("T11") + 10.0 + 6.0 * traits[5]
+    side = np.abs(points.l)
+    behind = points.p - 16.0 + (side - 55.0) ** 2 / 90.0
+    recess = np.maximum(np.maximum(behind, 25.0 + coarse - side), np.maximum(top - points.s, points.s - bottom))
+    image = _blend(image, step(recess - 2.5, 2.0), signals["fat"] * 0.8)
+    return _blend(image, step(recess, 2.0), signals["lung"] * (1.0 + 0.3 * coarse))
 
 
 def _vessels(geometry: Geometry, points: Section, signals: dict[str, float], front: Array, image: Array) -> Array:
