@@ -14,7 +14,7 @@ from spinemri.intake.model import Role
 from spinemri.mass.model import Mass
 from spinemri.measure.compromise import compromise_record
 from spinemri.measure.levels import levels_record
-from spinemri.measure.mass import find_extent, mass_record
+from spinemri.measure.mass import Extent, find_extent, mass_record
 from spinemri.measure.planes import sample_sections
 from spinemri.measure.profile import profile_rows
 from spinemri.measure.record import CompromiseRecord, LevelsRecord, MassRecord, ProfileRow, SignalRecord
@@ -92,7 +92,7 @@ def measure_study(images: Mapping[Role, Volume], primary: Role, anatomy: Anatomy
         mass=mass_record(mass, anatomy.levels, canal, extent, signal),
         compromise=compromise,
         profile=profile_rows(canal),
-        flags=flags + _mass_flags(mass, in_canal=extent is not None),
+        flags=flags + _mass_flags(mass, canal, extent),
     )
 
 
@@ -151,7 +151,7 @@ def _canal_flags(canal: MeasuredCanal) -> tuple[Flag, ...]:
     return tuple(flags)
 
 
-def _mass_flags(mass: Mass, *, in_canal: bool) -> tuple[Flag, ...]:
+def _mass_flags(mass: Mass, canal: MeasuredCanal, extent: Extent | None) -> tuple[Flag, ...]:
     """Return flags about the mass as a whole, without those that the mass stage has raised itself."""
     if mass.status != "measured":
         return ()
@@ -163,8 +163,22 @@ def _mass_flags(mass: Mass, *, in_canal: bool) -> tuple[Flag, ...]:
                 "The mass reaches the edge of the field of view: its volume and extent are lower bounds.",
             )
         )
-    if not in_canal:
+    if extent is None:
         flags.append(
             Flag("MASS_OUTSIDE_CANAL", "No part of the mass lies in the measured canal: compromise is not given.")
         )
+    elif _is_open(canal, extent):
+        flags.append(
+            Flag(
+                "EXTENT_OPEN",
+                "The mass reaches a section where the canal could not be measured: its extent and length are lower "
+                "bounds.",
+            )
+        )
     return tuple(flags)
+
+
+def _is_open(canal: MeasuredCanal, extent: Extent) -> bool:
+    """Whether the mass goes up to the end of what could be measured of the canal."""
+    beyond = np.concatenate([[True], canal.stack.cut, [True]])
+    return bool(beyond[extent.first] or beyond[extent.last + 2])

@@ -12,7 +12,9 @@ import numpy as np
 import pytest
 
 from spinemri.anatomy.model import Anatomy, Centreline, Disc, Levels, TissueMap, Vertebra
+from spinemri.intake.model import Role
 from spinemri.mass.model import Mass, MassComponent
+from spinemri.measure import measure_study
 from spinemri.nomenclature import Tissue, disc_id, disc_name, vertebra_id
 from spinemri.volume import Volume
 
@@ -72,13 +74,13 @@ def _fractions(case, u, v, w):
 
 
 def _coverage(case, shape, affine):
-    """Fractions by sampling each voxel near the canal at 9 x 3 x 3 points."""
+    """Fractions by sampling each voxel near the canal at 8 x 2 x 2 points."""
     coverage = np.zeros((len(Tissue), *shape), np.float32)
     index = np.indices(shape).reshape(3, -1).T
     x, y, z = (index @ affine[:3, :3].T + affine[:3, 3]).T
     near = (np.abs(x) < 18) & (np.abs(y) < 14)
     sums = np.zeros((4, int(near.sum())))
-    steps = [(np.arange(n) + 0.5) / n - 0.5 for n in (9, 3, 3)]
+    steps = [(np.arange(n) + 0.5) / n - 0.5 for n in (8, 2, 2)]
     for du in steps[0]:
         for dv in steps[1]:
             for dw in steps[2]:
@@ -87,7 +89,7 @@ def _coverage(case, shape, affine):
     flat = coverage.reshape(len(Tissue), -1)
     flat[[Tissue.CORD, Tissue.DURAL_SAC, Tissue.EPIDURAL, Tissue.MASS_CANAL]] *= 0
     for tissue, total in zip((Tissue.CORD, Tissue.DURAL_SAC, Tissue.EPIDURAL, Tissue.MASS_CANAL), sums, strict=True):
-        flat[tissue, near] = total / 81
+        flat[tissue, near] = total / 32
     body = (np.abs(x) < 14) & (y > -36) & (y < -12)
     along = (-z - _middle(0) + SPACING_MM / 2) % SPACING_MM
     flat[Tissue.BODY, body & (np.abs(along - SPACING_MM / 2) < 9)] = 1.0
@@ -153,10 +155,21 @@ def build(case):
     return anatomy, mass
 
 
+@lru_cache(maxsize=64)
+def measure(case):
+    """Measure a case; the image is of no matter to anything but signal."""
+    anatomy, mass = build(case)
+    return measure_study({Role.SAGITTAL_T2: anatomy.tissues.sac}, Role.SAGITTAL_T2, anatomy, mass)
+
+
 @pytest.fixture
-def case():
-    """The case of reference: a posterior mass from T5 to T8, worst at T6/7."""
-    return Case()
+def measured():
+    """Return a function that measures a changed case of reference: a posterior mass from T5 to T8, worst at T6/7."""
+
+    def make(**changes):
+        return measure(replace(Case(), **changes))
+
+    return make
 
 
 @pytest.fixture
