@@ -28,7 +28,7 @@ Study = Annotated[Path, typer.Argument(metavar="DIR", help="Folder, zip or file:
 Studies = Annotated[list[Path], typer.Argument(metavar="DIR...", help="One folder a study, or one that holds several.")]
 Out = Annotated[Path, typer.Option("--out", "-o", help="Folder for the results.")]
 Profile = Annotated[str, typer.Option("--config", help="Profile (default, emh, metastasis) or YAML file.")]
-Contrast = Annotated[str | None, typer.Option("--contrast", help="Weighting of NIfTI input, e.g. T2w.")]
+Contrast = Annotated[str | None, typer.Option("--contrast", help="What NIfTI input shows: T1, T2, STIR or T1c.")]
 Level = Annotated[
     list[str] | None, typer.Option("--level", help="A vertebra you can see: T12@x,y,z in LPS mm; repeatable.")
 ]
@@ -70,14 +70,15 @@ def inspect(
 ) -> None:
     """Show what is in a folder, what each stack is used for, and why."""
     with guarded(debug=debug):
-        from spinemri.cli.inspection import inspection_json, print_inspection
-        from spinemri.intake import read_studies
+        from spinemri.cli.inspection import check_measurable, inspection_json, print_inspection
+        from spinemri.intake import list_studies
 
-        studies = read_studies(path, contrast=contrast)
+        studies = list_studies(path, contrast=contrast)
         if as_json:
             typer.echo(inspection_json(studies))
         else:
             print_inspection(studies)
+        check_measurable(studies)
 
 
 @app.command(epilog="Example: spinemri run study/ -o out/ --config emh")

@@ -11,12 +11,28 @@ from rich.console import Console
 from rich.table import Table
 from rich.text import Text
 
-from spinemri.intake.model import Stack, Study
+from spinemri.errors import InputError
+from spinemri.intake.model import Role, Stack, Study
 
-__all__ = ["inspection_json", "print_inspection"]
+__all__ = ["check_measurable", "inspection_json", "print_inspection"]
 
 _WIDTH_OF_A_FILE = 200
+_SAGITTAL = (Role.SAGITTAL_T2, Role.SAGITTAL_T1, Role.SAGITTAL_T1_POST_FS)
 _YES_NO = {True: "yes", False: "no", None: "?"}
+
+
+def check_measurable(studies: Sequence[Study]) -> None:
+    """Fail if none of the studies could be measured.
+
+    Raises
+    ------
+    InputError
+        NO_SPINE_SERIES.
+    """
+    if not any(stack.role in _SAGITTAL for study in studies for stack in study.stacks):
+        raise InputError(
+            "NO_SPINE_SERIES", "None of these stacks can be measured.", "The last column says why each was left out."
+        )
 
 
 def inspection_json(studies: Sequence[Study]) -> str:

@@ -65,7 +65,9 @@ def _json_lines() -> Callable[[Event], None]:
 
 def _bar() -> Progress:
     columns = (TextColumn("{task.description:<12}"), BarColumn(), TextColumn("{task.percentage:>3.0f} %"))
-    return Progress(*columns, TimeElapsedColumn(), console=Console(stderr=True), transient=True)
+    console = Console(stderr=True)
+    # In a file or pipe a bar is noise; there, --json-log tells what goes on.
+    return Progress(*columns, TimeElapsedColumn(), console=console, transient=True, disable=not console.is_terminal)
 
 
 def _on_bar(bar: Progress, visits: int) -> Callable[[Event], None]:

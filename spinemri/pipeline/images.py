@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 
 from spinemri.errors import Flag, InputError, Severity
+from spinemri.intake import read_pixels
 from spinemri.intake.model import Role, Stack, Study
 from spinemri.volume import Volume
 
@@ -37,9 +38,11 @@ def load_images(study: Study) -> tuple[dict[Role, Volume], tuple[Flag, ...]]:
         if stack is None:
             continue
         try:
-            images[role] = stack.load()
+            images[role], repaired = read_pixels(stack)
         except InputError as error:
             flags.append(_unreadable(stack, error))
+        else:
+            flags += repaired
     return images, tuple(flags)
 
 
@@ -58,22 +61,21 @@ def choose_primary(images: Mapping[Role, Volume], flags: tuple[Flag, ...] = ()) 
     ----------
     images : mapping of Role to Volume
     flags : tuple of Flag
-        Of the stacks that could not be read, for the message.
+        Of loading, for the message.
 
     Raises
     ------
     InputError
-        The reader's code if sagittal stacks were there but unreadable, else NO_SAGITTAL_SERIES.
+        PIXELS_UNREADABLE if sagittal stacks were there, else NO_SPINE_SERIES.
     """
     for role in _PRIMARY_ORDER:
         if role in images:
             return role
-    if flags:
-        raise InputError(
-            flags[0].code, f"No sagittal series can be read. {flags[0].message}", "Export the study again."
-        )
+    unread = [flag for flag in flags if flag.code == "PIXELS_UNREADABLE"]
+    if unread:
+        raise InputError(unread[0].code, f"No sagittal series can be read. {unread[0].message}")
     raise InputError(
-        "NO_SAGITTAL_SERIES",
+        "NO_SPINE_SERIES",
         "The study holds no sagittal T1 or T2 series of the spine that can be measured.",
         "Run 'spinemri inspect' to see why each series was left out.",
     )

@@ -78,8 +78,8 @@ def prepare_study(study: Study, options: Options, recorder: Recorder, visit: int
         BAD_LABELS, or a level that the user named cannot be one.
     """
     with recorder.stage("load", visit):
-        images, unreadable = load_images(study)
-        primary = choose_primary(images, unreadable)
+        images, load_flags = load_images(study)
+        primary = choose_primary(images, load_flags)
     with recorder.stage("anatomy", visit):
         tissues, model_sha256 = _segment(study, images, primary, options)
         tissues, seed_flags = _with_wanted_mass(tissues, options)
@@ -87,7 +87,7 @@ def prepare_study(study: Study, options: Options, recorder: Recorder, visit: int
         anatomy = build_anatomy(tissues, hints=hints, model_sha256=model_sha256)
     with recorder.stage("mass", visit):
         mass = _mass(tissues, anatomy, options)
-    flags = (*study.flags, *unreadable, *missing_sequences(images), *seed_flags)
+    flags = (*study.flags, *load_flags, *missing_sequences(images), *seed_flags)
     return Prepared(replace(study, flags=flags), images, primary, anatomy, mass)
 
 
