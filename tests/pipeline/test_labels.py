@@ -5,8 +5,8 @@ from pathlib import Path
 import nibabel as nib
 import numpy as np
 import pytest
-from synthetic_result import Spine, centres, sagittal_grid
-from written_study import LEFT_BACK_TO_RIGHT_FRONT, write_labels
+from synthetic_result import Spine, sagittal_grid
+from written_study import LEFT_BACK_TO_RIGHT_FRONT, exact_labels, write_labels
 
 from spinemri.errors import UsageError
 from spinemri.pipeline.labels import read_labels
@@ -22,7 +22,7 @@ def test_a_mask_on_the_primary_grid_comes_through_unchanged(tmp_path: Path) -> N
     spine = Spine()
     grid = sagittal_grid(spine)
     path = write_labels(tmp_path / "labels.nii.gz", spine, grid)
-    np.testing.assert_array_equal(read_labels(path, grid).array, spine.tissue(centres(grid)))
+    np.testing.assert_array_equal(read_labels(path, grid).array, exact_labels(spine, grid))
 
 
 def test_a_mask_on_another_grid_lands_at_the_same_place(tmp_path: Path) -> None:
@@ -33,10 +33,10 @@ def test_a_mask_on_another_grid_lands_at_the_same_place(tmp_path: Path) -> None:
     other = Grid((24, 128, 160), grid.affine @ fine)
     path = tmp_path / "labels.nii"
     # Axes reversed, too: the order in the file must not matter.
-    array = spine.tissue(centres(other))[::-1, :, ::-1]
+    array = exact_labels(spine, other)[::-1, :, ::-1]
     affine = other.affine @ np.array([[-1, 0, 0, 23], [0, 1, 0, 0], [0, 0, -1, 159], [0, 0, 0, 1]], dtype=float)
     nib.save(nib.Nifti1Image(np.ascontiguousarray(array), LEFT_BACK_TO_RIGHT_FRONT @ affine), path)
-    truth = spine.tissue(centres(grid))
+    truth = exact_labels(spine, grid)
     # Voxels of 2 x 1 x 1 mm are right within half of one: 98 % of voxels lie farther than that from any border.
     assert (read_labels(path, grid).array == truth).mean() > 0.95
 
