@@ -62,8 +62,16 @@ def write_spine(
     return WrittenStudy(images, write_labels(folder / "labels.nii.gz", spine, grid), (x, y, z))
 
 
+def exact_labels(spine: Spine, grid: Grid) -> np.ndarray:
+    """Tissue ids of the spine; the fat under the skin, drawn as epidural space for looks, is left out."""
+    points = centres(grid)
+    own = spine.to_own(points)
+    under_skin = own[..., 1] - spine.curve(own[..., 2]) > 40.0
+    return np.where(under_skin, 0, spine.tissue(points)).astype(np.uint8)
+
+
 def write_labels(path: Path, spine: Spine, grid: Grid) -> Path:
     """Write the exact tissue ids as NIfTI, which is RAS."""
-    image = nib.Nifti1Image(spine.tissue(centres(grid)), LEFT_BACK_TO_RIGHT_FRONT @ grid.affine)
+    image = nib.Nifti1Image(exact_labels(spine, grid), LEFT_BACK_TO_RIGHT_FRONT @ grid.affine)
     nib.save(image, path)
     return path
