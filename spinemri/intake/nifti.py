@@ -207,11 +207,15 @@ def _candidate(image: _Image, stack_id: str, study_uid: str, rules: SeriesRules,
         reader=reader,
         flags=_flags(image, stack_id),
     )
-    told, source = _with_contrast(tags, reader, rules, contrast)
+    told, source = _with_contrast(tags, reader, rules, contrast, plane)
     candidate = classify_stack(bare, told, rules)
     first, second, *others = candidate.stack.evidence
     second = f"{candidate.stack.weighting.value}: {source}" if source else second
-    stack = replace(candidate.stack, evidence=(f"{first}; {plane_evidence}", second, *others))
+    flags = bare.flags
+    if source.startswith("guessed"):
+        message = f"{stack_id} is taken for {candidate.stack.weighting.value}, {source}. Give its contrast to be sure."
+        flags = (*flags, Flag("WEIGHTING_GUESSED", message))
+    stack = replace(candidate.stack, evidence=(f"{first}; {plane_evidence}", second, *others), flags=flags)
     return replace(candidate, stack=stack)
 
 
@@ -230,7 +234,7 @@ def _flags(image: _Image, stack_id: str) -> tuple[Flag, ...]:
 
 
 def _with_contrast(
-    tags: SeriesTags, reader: NiftiReader, rules: SeriesRules, option: str | None
+    tags: SeriesTags, reader: NiftiReader, rules: SeriesRules, option: str | None, plane: Plane
 ) -> tuple[SeriesTags, str]:
     """Add what the user says, or else what the image shows, where sidecar and name are silent."""
     if knows_weighting(tags, rules):
@@ -239,6 +243,8 @@ def _with_contrast(
         return tags, ""
     if option is not None:
         return with_option(tags, option), "given by the user; sidecar and name do not tell"
+    if plane is not Plane.SAGITTAL:
+        return tags, ""
     weighting, why = guess_weighting(reader())
     return replace(tags, acquisition_contrast=weighting.value.upper()), f"{why}; sidecar and name do not tell"
 
