@@ -107,7 +107,7 @@ def draw_section(
     _draw_orientation(axes, section)
     _draw_scale_bar(axes, section)
     for label in labels:
-        _write(axes, label, ha=label.align, size=8.5)
+        _write(axes, label, ha=label.align, size=12)
     axes.set_xlim(0, width)
     axes.set_ylim(height, 0)
     out = io.BytesIO()
@@ -116,7 +116,7 @@ def draw_section(
 
 
 def _write(axes: Axes, label: Label, **style: Any) -> None:  # noqa: ANN401 - handed through to matplotlib
-    effects = [withStroke(linewidth=2, foreground="black")]
+    effects = [withStroke(linewidth=2.5, foreground="black")]
     place = {"ha": "center", "va": "center", "fontweight": "bold", **style}
     axes.text(label.x_mm, label.y_mm, label.text, color=label.colour, path_effects=effects, clip_on=True, **place)
 
@@ -128,7 +128,7 @@ def _draw_outline(axes: Axes, section: Section, outline: Outline) -> None:
     dx, dy = section.pixel_mm
     rows, columns = outline.fraction.shape
     x, y = (np.arange(columns) + 0.5) * dx, (np.arange(rows) + 0.5) * dy
-    axes.contour(x, y, outline.fraction, levels=[0.5], colors=[outline.colour], linewidths=1.4)
+    axes.contour(x, y, outline.fraction, levels=[0.5], colors=[outline.colour], linewidths=1.9)
 
 
 def _draw_orientation(axes: Axes, section: Section) -> None:
@@ -142,14 +142,14 @@ def _draw_orientation(axes: Axes, section: Section) -> None:
         (width / 2, height - margin, down, {"va": "bottom"}),
     )
     for x, y, direction, place in marks:
-        _write(axes, Label(orientation_letters(direction), x, y, colour="#d8d8d8"), size=10, **place)
+        _write(axes, Label(orientation_letters(direction), x, y, colour="white"), size=13, **place)
 
 
 def _draw_scale_bar(axes: Axes, section: Section) -> None:
     width, height = section.size_mm
     length = 20.0 if min(width, height) > 50 else 10.0
     x0, y0 = 0.04 * width, height - 0.03 * height
-    effects = [withStroke(linewidth=3.5, foreground="black")]
-    axes.plot([x0, x0 + length], [y0, y0], color="white", linewidth=1.8, path_effects=effects)
+    effects = [withStroke(linewidth=4.4, foreground="black")]
+    axes.plot([x0, x0 + length], [y0, y0], color="white", linewidth=2.4, path_effects=effects)
     label = Label(f"{length:.0f} mm", x0, y0 - 0.012 * height)
-    _write(axes, label, ha="left", va="bottom", size=7.5, fontweight="normal")
+    _write(axes, label, ha="left", va="bottom", size=10.5, fontweight="normal")

@@ -27,7 +27,7 @@ _SEVERITIES = ("error", "warning", "info")
 
 @dataclass(frozen=True)
 class Finding:
-    """A flag with the visit it belongs to; `visit` is empty for the comparison and for a single study."""
+    """A flag with the visits it belongs to; `visit` is empty for the comparison and for a single study."""
 
     flag: FlagRecord
     visit: str
@@ -117,12 +117,17 @@ def _headlines(visits: Sequence[Visit], comparison: Comparison | None) -> list[t
 
 
 def _findings(visits: Sequence[Visit], comparison: Comparison | None) -> list[Finding]:
-    """Return the flags of comparison and visits, the gravest first, each once."""
-    found = [Finding(flag, "") for flag in comparison.quality.flags] if comparison else []
+    """Return the flags of comparison and visits, the gravest first; one that several visits share comes once."""
+    found: dict[FlagRecord, list[str]] = {flag: [] for flag in comparison.quality.flags} if comparison else {}
     for visit in visits:
-        title = visit.title if comparison else ""
-        found += [Finding(flag, title) for flag in visit.result.measurements.quality.flags]
-    return sorted(dict.fromkeys(found), key=lambda finding: _SEVERITIES.index(finding.flag.severity))
+        for flag in dict.fromkeys(visit.result.measurements.quality.flags):
+            found.setdefault(flag, []).append(visit.title if comparison else "")
+    everyone = f"all {len(visits)} visits"
+    findings = [
+        Finding(flag, everyone if len(titles) == len(visits) > 1 else "; ".join(titles))
+        for flag, titles in found.items()
+    ]
+    return sorted(findings, key=lambda finding: _SEVERITIES.index(finding.flag.severity))
 
 
 def _course(comparison: Comparison) -> tuple[tuple[str, str], ...]:

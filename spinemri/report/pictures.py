@@ -198,7 +198,7 @@ def _level_labels(visit: Visit, section: Section) -> Iterable[Label]:
     for name, point in anterior_points(visit.result).items():
         x, y = (float(v) for v in section.to_mm(point))
         if 4 < y < height - 4 and x < width:
-            yield Label(level_text(visit.result, name), max(x - 2.0, 9.0), y)
+            yield Label(level_text(visit.result, name), max(x - 2.0, 12.0), y)
 
 
 def _worst_mark(visit: Visit, section: Section) -> Iterable[Label]:

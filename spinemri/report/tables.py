@@ -220,7 +220,7 @@ def _optional(value: float | None, decimals: int) -> Cell:
 
 
 def _after_baseline(comparison: Comparison, cell: Callable[[TimepointRecord], Cell]) -> tuple[Cell, ...]:
-    return (Cell("baseline"), *(cell(visit) for visit in comparison.timepoints[1:]))
+    return (Cell("\N{EN DASH}"), *(cell(visit) for visit in comparison.timepoints[1:]))
 
 
 def _verdict(visit: TimepointRecord) -> Cell:
