@@ -6,10 +6,13 @@ import subprocess
 import sys
 import warnings
 
+import numpy as np
 import pytest
 import typer
+from dicom_writer import write_axial_series
 from synthetic_result import make_comparison, make_followup, make_result, make_unmeasured
 from typer.testing import CliRunner
+from written_study import write_spine
 
 from spinemri import __version__
 from spinemri.cli import app
@@ -20,6 +23,7 @@ from spinemri.cli.values import parse_level, parse_levels, parse_point
 from spinemri.errors import InputError, UsageError
 from spinemri.measure.record import FlagRecord
 from spinemri.pipeline import Event
+from spinemri.volume import Volume
 
 runner = CliRunner()
 
@@ -165,9 +169,9 @@ class TestSummary:
 
     @pytest.mark.parametrize(("status", "said"), [("not_found", "none found"), ("not_assessable", "not assessed")])
     def test_a_study_without_numbers(self, status: str, said: str) -> None:
-        lines = study_lines(make_unmeasured(status).measurements)
-        assert lines[0] == f"Mass: {said}"
-        assert lines[1] == "Worst level: no level named"
+        mass, levels = study_lines(make_unmeasured(status).measurements)
+        assert mass == f"Mass: {said}"
+        assert levels == "Levels: unknown, counted from none (confidence 0.00)"
 
     def test_a_comparison_has_a_line_per_visit(self) -> None:
         comparison = make_comparison(make_result(), make_followup())
@@ -183,6 +187,32 @@ class TestSummary:
         ]
         lines = flag_lines(flags, what="Visit 2")
         assert lines == ["Visit 2: WARNING [MASS_TOUCHES_EDGE] Cut.", "Visit 2: notes: NO_AXIAL"]
+
+
+class TestInspection:
+    def test_every_stack_and_every_other_file_has_its_line(self, tmp_path) -> None:
+        write_spine(tmp_path, axial=False)
+        (tmp_path / "dicom" / "letter.txt").write_text("Dear colleague,")
+        result = runner.invoke(app, ["inspect", str(tmp_path / "dicom")])
+        assert result.exit_code == 0
+        assert "Study 1, 2024-03-01" in result.stdout
+        for said in ("sagittal_t2", "sagittal_t1", "sagittal_t1_post_fs", "12 slices of", "left out: letter.txt"):
+            assert said in result.stdout
+
+    def test_json_says_the_same(self, tmp_path) -> None:
+        write_spine(tmp_path, axial=False)
+        content = json.loads(runner.invoke(app, ["inspect", str(tmp_path / "dicom"), "--json"]).stdout)
+        assert [study["study_date"] for study in content["studies"]] == ["2024-03-01"]
+        assert [row["role"] for row in content["stacks"]] == ["sagittal_t2", "sagittal_t1", "sagittal_t1_post_fs"]
+        assert all(row["reason"] for row in content["stacks"])
+
+    def test_what_cannot_be_measured_is_shown_with_the_reason_first(self, tmp_path) -> None:
+        image = Volume(np.ones((20, 30, 6)), np.diag([1.0, 1.0, 4.0, 1.0]))
+        write_axial_series(image, tmp_path, description="odd [bold] name")
+        result = runner.invoke(app, ["inspect", str(tmp_path)])
+        assert result.exit_code == 3
+        assert "odd [bold] name" in result.stdout
+        assert result.stderr.startswith("[NO_SPINE_SERIES]")
 
 
 def test_termination_unwinds_the_program(tmp_path) -> None:

@@ -5,20 +5,21 @@ from __future__ import annotations
 import json
 import sys
 from collections.abc import Sequence
-from typing import Any
+from dataclasses import asdict
 
 from rich.console import Console
 from rich.table import Table
 from rich.text import Text
 
-from spinemri.errors import InputError
-from spinemri.intake.model import Role, Stack, Study
+from spinemri.errors import Flag, InputError
+from spinemri.intake.inspect import InspectionRow, inspection_rows
+from spinemri.intake.model import Role, Study
 
 __all__ = ["check_measurable", "inspection_json", "print_inspection"]
 
 _WIDTH_OF_A_FILE = 200
 _SAGITTAL = (Role.SAGITTAL_T2, Role.SAGITTAL_T1, Role.SAGITTAL_T1_POST_FS)
-_YES_NO = {True: "yes", False: "no", None: "?"}
+_HEADINGS = ("stack", "description", "plane", "shows", "fat sat", "contrast", "region", "size", "role", "why")
 
 
 def check_measurable(studies: Sequence[Study]) -> None:
@@ -37,87 +38,59 @@ def check_measurable(studies: Sequence[Study]) -> None:
 
 def inspection_json(studies: Sequence[Study]) -> str:
     """Return everything that is known of each stack, and what was left out, as JSON."""
-    return json.dumps({"studies": [_study(study) for study in studies]}, indent=2)
-
-
-def _study(study: Study) -> dict[str, Any]:
-    return {
-        "study_instance_uid": study.study_instance_uid,
-        "study_date": study.study_date,
-        "inputs_sha256": study.inputs_sha256,
-        "stacks": [_stack(stack) for stack in study.stacks],
-        "rejected": [{"what": item.what, "code": item.code, "reason": item.reason} for item in study.rejected],
-        "flags": [{"code": f.code, "message": f.message, "severity": f.severity.value} for f in study.flags],
-    }
-
-
-def _stack(stack: Stack) -> dict[str, Any]:
-    return {
-        "stack": stack.stack_id,
-        "series_instance_uid": stack.series_instance_uid,
-        "series_description": stack.series_description,
-        "plane": stack.plane.value,
-        "weighting": stack.weighting.value,
-        "fat_suppressed": stack.fat_suppressed,
-        "contrast_enhanced": stack.contrast_enhanced,
-        "region": stack.region,
-        "shape": list(stack.grid.shape),
-        "spacing_mm": [round(step, 4) for step in stack.grid.spacing],
-        "role": stack.role.value if stack.role else None,
-        "code": stack.code,
-        "reason": stack.reason,
-        "evidence": list(stack.evidence),
-        "flags": [{"code": f.code, "message": f.message, "severity": f.severity.value} for f in stack.flags],
-    }
+    heads = [
+        {
+            "study": number,
+            "study_instance_uid": study.study_instance_uid,
+            "study_date": study.study_date,
+            "flags": [asdict(flag) for flag in study.flags],
+        }
+        for number, study in enumerate(studies, start=1)
+    ]
+    return json.dumps({"studies": heads, "stacks": [asdict(row) for row in inspection_rows(studies)]}, indent=2)
 
 
 def print_inspection(studies: Sequence[Study]) -> None:
     """Print one table per study, then what was left out."""
     # A pipe or file has no width of its own; 80 columns would break every reason.
     console = Console(width=None if sys.stdout.isatty() else _WIDTH_OF_A_FILE, highlight=False)
+    rows = inspection_rows(studies)
     for number, study in enumerate(studies, start=1):
-        console.print(_table(study, f"Study {number} {study.study_date or 'undated'}"))
-        for item in study.rejected:
-            console.print(f"Left out: {item.what} [{item.code}] {item.reason}", markup=False)
-        for flag in (*study.flags, *(flag for stack in study.stacks for flag in stack.flags)):
+        own = [row for row in rows if row.study == number]
+        console.print(_table(own, f"Study {number}, {study.study_date or 'undated'}"))
+        for row in own:
+            if not row.is_stack:
+                console.print(f"left out: {row.stack} [{row.code}] {row.reason}", markup=False)
+        for flag in _flags(study):
             console.print(f"{flag.severity.value}: [{flag.code}] {flag.message}", markup=False)
 
 
-def _table(study: Study, title: str) -> Table:
+def _flags(study: Study) -> tuple[Flag, ...]:
+    return (*study.flags, *(flag for stack in study.stacks for flag in stack.flags))
+
+
+def _table(rows: Sequence[InspectionRow], title: str) -> Table:
     table = Table(title=title, title_justify="left")
-    for heading in (
-        "stack",
-        "description",
-        "plane",
-        "weighting",
-        "fat sat",
-        "contrast",
-        "region",
-        "size",
-        "role",
-        "why",
-    ):
+    for heading in _HEADINGS:
         table.add_column(heading, overflow="fold")
-    for stack in study.stacks:
-        # As text: a series description may hold brackets, which would be taken for markup.
-        table.add_row(*(Text(cell) for cell in _cells(stack)))
+    for row in rows:
+        if row.is_stack:
+            # As text: a series description may hold brackets, which would be taken for markup.
+            table.add_row(*(Text(cell) for cell in _cells(row)))
     return table
 
 
-def _cells(stack: Stack) -> tuple[str, ...]:
-    spacing = " x ".join(f"{step:.2f}" for step in stack.grid.spacing)
-    shape = " x ".join(str(count) for count in stack.grid.shape)
+def _cells(row: InspectionRow) -> tuple[str, ...]:
+    evidence = f" ({'; '.join(row.evidence)})" if row.evidence else ""
     return (
-        stack.stack_id,
-        stack.series_description,
-        stack.plane.value,
-        stack.weighting.value,
-        _YES_NO[stack.fat_suppressed],
-        _YES_NO[stack.contrast_enhanced],
-        stack.region or "?",
-        f"{shape}, {spacing} mm",
-        stack.role.value if stack.role else "-",
-        f"[{stack.code}] {stack.reason} ({'; '.join(stack.evidence)})"
-        if stack.evidence
-        else f"[{stack.code}] {stack.reason}",
+        row.stack,
+        row.series_description,
+        row.plane,
+        row.weighting,
+        row.fat_suppressed,
+        row.contrast_enhanced,
+        row.region or "?",
+        f"{row.slices} slices of {row.matrix}, {row.spacing_mm} mm",
+        row.role or "-",
+        f"[{row.code}] {row.reason}{evidence}",
     )

@@ -23,11 +23,10 @@ def study_lines(measurements: Measurements) -> list[str]:
     -------
     list of str
     """
-    return [
-        _mass_line(measurements.mass),
-        _compromise_line(measurements.compromise),
-        _levels_line(measurements.levels),
-    ]
+    lines = [_mass_line(measurements.mass)]
+    if measurements.mass.status == "measured":
+        lines.append(_compromise_line(measurements.compromise))
+    return [*lines, _levels_line(measurements.levels)]
 
 
 def _mass_line(mass: MassRecord) -> str:

@@ -9,14 +9,13 @@ from pathlib import Path
 from spinemri.config import Config, write_config
 from spinemri.errors import Flag, InputError, Severity, UsageError
 from spinemri.export import write_comparison, write_study
-from spinemri.followup import Radiotherapy, compare_results, transfer_levels
+from spinemri.followup import Radiotherapy, compare_results, rename_levels, transfer_levels
 from spinemri.followup.record import Comparison
 from spinemri.intake import read_studies
 from spinemri.intake.model import Study
 from spinemri.measure.record import QualityRecord
 from spinemri.measure.result import StudyResult
 from spinemri.pipeline.events import Recorder
-from spinemri.pipeline.levels import with_levels
 from spinemri.pipeline.manifest import write_manifest
 from spinemri.pipeline.measured import flag_records, measure_prepared
 from spinemri.pipeline.options import Options
@@ -156,7 +155,7 @@ def _with_baseline_levels(baseline: StudyResult, prepared: Prepared, recorder: R
             baseline.anatomy, baseline.primary_image, prepared.anatomy, prepared.primary_image
         )
         levels = replace(levels, flags=tuple(dict.fromkeys((*levels.flags, *flags))))
-    return replace(prepared, anatomy=with_levels(prepared.anatomy, levels))
+    return replace(prepared, anatomy=rename_levels(prepared.anatomy, levels))
 
 
 def _failure(what: str, error: InputError) -> Flag:
