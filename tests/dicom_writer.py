@@ -151,7 +151,7 @@ def _write(frames: _Frames, volume: Volume, folder: Path, header: SeriesHeader) 
     for index, image in enumerate(pixels):
         dataset = _series(volume, header, MR_IMAGE)
         _classic_contrast(dataset, header)
-        dataset.SOPInstanceUID = uid("instance", header.study, header.number, header.description, index)
+        dataset.SOPInstanceUID = uid("instance", header, frames.positions[index], index)
         dataset.InstanceNumber = index + 1
         dataset.ImagePositionPatient = decimal(frames.positions[index])
         dataset.ImageOrientationPatient = decimal([frames.row, frames.column])
