@@ -8,6 +8,7 @@ from spinemri.phantom.render import render
 from spinemri.phantom.sampling import random_recipe, random_sequence
 from spinemri.phantom.stacks import stack_grid
 from spinemri.phantom.training import training_stack
+from spinemri.phantom.write import write_phantom
 
 __all__ = [
     "Geometry",
@@ -20,4 +21,5 @@ __all__ = [
     "render",
     "stack_grid",
     "training_stack",
+    "write_phantom",
 ]

@@ -148,8 +148,12 @@ def _side_parts(geometry: Geometry, own: Section, at: Nearest, canal: Array) -> 
         np.abs(along + 0.17 * at.height) - 0.28 * at.height, np.abs(side - at.side - stout) - stout, 2.0
     )
     pedicle = smooth_max(smooth_max(pedicle, np.abs(own.p + 0.4 * at.floor) - 0.75 * at.floor - 2.0, 2.0), -canal, 1.5)
-    facet = np.hypot(ellipse(own.s - at.disc_middle - 1.0, own.p - 0.55 * at.roof, 0.42 * at.height, 4.6).clip(0.0),
-                     (np.abs(side - at.side - 4.5) - 4.2).clip(0.0)) - 0.6  # fmt: skip
+    offsets = (
+        (own.s - at.disc_middle - 1.0) / (0.46 * at.height),
+        (own.p - 0.55 * at.roof) / 5.0,
+        (side - at.side - 4.0) / 5.2,
+    )
+    facet = 4.0 * (np.sqrt(sum(x * x for x in offsets)) - 1.0)
     facet = np.maximum(facet, 0.5 - canal)
     joint = np.abs(own.s - at.disc_middle - 1.0 + 0.8 * (own.p - 0.55 * at.roof)) - 0.7
     facet = np.maximum(facet, -joint)

@@ -29,6 +29,7 @@ class Geometry:
     Attributes
     ----------
     recipe : PhantomRecipe
+    visit : VisitRecipe
     column, canal, curve, sac : Column, Canal, Curve, SacForm
     mass : MassForm or None
     pose : (4, 4) ndarray
@@ -36,6 +37,7 @@ class Geometry:
     """
 
     recipe: PhantomRecipe
+    visit: VisitRecipe
     column: Column
     canal: Canal
     curve: Curve
@@ -105,7 +107,7 @@ def build_geometry(recipe: PhantomRecipe, visit: VisitRecipe | None = None) -> G
     curve = build_curve(recipe.spine, centres, bending_degrees=visit.bending_degrees)
     mass = None if recipe.mass is None else _mass_on(recipe, visit, column, canal, curve)
     sac = build_sac(canal, mass, column.position_mm(CONUS_LEVEL))
-    return Geometry(recipe, column, canal, curve, sac, mass, pose_of(visit))
+    return Geometry(recipe, visit, column, canal, curve, sac, mass, pose_of(visit))
 
 
 def _mass_on(recipe: PhantomRecipe, visit: VisitRecipe, column: Column, canal: Canal, curve: Curve) -> MassForm:

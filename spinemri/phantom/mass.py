@@ -6,6 +6,7 @@ from dataclasses import dataclass, replace
 
 import numpy as np
 from numpy.typing import NDArray
+from scipy.ndimage import gaussian_filter1d
 from scipy.optimize import brentq
 
 from spinemri.phantom.column import TABLE_STEP_MM, Canal, Column
@@ -18,7 +19,9 @@ __all__ = ["MassForm", "MassGrid", "build_mass", "mass_volumes_mm3", "shrink"]
 Array = NDArray[np.float64]
 WALL_FILM_MM = 0.25
 CORNER_MM = 0.8
-END_REACH = 0.3
+END_REACH = 0.38
+FURROW_FREE_MM = 9.0
+WALL_SMOOTHING_MM = 12.0
 STEEPEST_END = 0.9
 GRID_MM = 0.4
 ANGLES = {
@@ -89,15 +92,20 @@ class MassForm:
         thickness = points.table(self.thickness)
         cosine, sine = self.direction
         across = points.l * cosine - points.p * sine
-        a, b, c, d = self.waves
-        waves = 0.6 * np.sin(points.s / 2.4 + a) * np.cos(across / 3.5 + b) + 0.5 * np.sin(points.s / 5.1 + c)
-        relief = self.recipe.lobulation * np.maximum(thickness, 0.0) * (waves + 0.3 * np.sin(across / 2.2 + d))
+        relief = self.recipe.lobulation * np.maximum(thickness, 0.0) * self._furrows(points.s, across)
         if self.circumferential:
-            return np.asarray(-canal_distance - thickness + self.retreat_mm + 0.5 * relief)
+            return np.asarray(-canal_distance - thickness + self.retreat_mm + relief)
         depth = points.p * cosine + points.l * sine - points.table(self.edge) - self.retreat_mm
         wrap = points.table(self.wrap)
         slope = np.sqrt(1.0 + (2.0 * wrap * across) ** 2 + 0.12)
         return np.asarray(-(depth + wrap * across**2 - relief) / slope)
+
+    def _furrows(self, s: Array, across: Array) -> Array:
+        """Depth of the furrows between lobules, 0..1; none at the worst level, so that it stays the worst."""
+        a, b, c, d = self.waves
+        waves = np.sin(s / 2.4 + a) * np.cos(across / 3.5 + b) + np.sin(s / 5.1 + c) + 0.5 * np.sin(across / 2.2 + d)
+        away = np.clip(np.abs(s - self.worst_mm) / FURROW_FREE_MM, 0.0, 1.0)
+        return np.asarray(away * (0.5 - 0.2 * waves))
 
 
 def support(canal_posterior: Array, half_width: Array, cosine: float, sine: float) -> Array:
@@ -137,7 +145,7 @@ def build_mass(recipe: MassRecipe, column: Column, canal: Canal, rng: np.random.
     return MassForm(
         recipe=recipe,
         direction=(cosine, sine),
-        edge=wall - thickness,
+        edge=_even(wall, worst, arc) - thickness,
         thickness=thickness,
         wrap=recipe.wrap_per_mm * np.clip(3.0 * spindle, 0.0, 1.0),
         worst_mm=worst,
@@ -147,6 +155,12 @@ def build_mass(recipe: MassRecipe, column: Column, canal: Canal, rng: np.random.
         necks=tuple(_neck(extension, column, canal) for extension in recipe.foramina),
         waves=rng.uniform(0.0, 2.0 * np.pi, 4),
     )
+
+
+def _even(wall: Array, worst_mm: float, arc: Array) -> Array:
+    """Smooth the wall's segmental recesses away, so that the free border does not repeat them."""
+    smooth = gaussian_filter1d(wall, WALL_SMOOTHING_MM / TABLE_STEP_MM, mode="nearest")
+    return np.asarray(smooth + np.interp(worst_mm, arc, wall) - np.interp(worst_mm, arc, smooth))
 
 
 def _neck(extension: ForaminalExtension, column: Column, canal: Canal) -> Array:

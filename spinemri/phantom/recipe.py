@@ -31,6 +31,7 @@ MassShape = Literal["posterior", "anterior", "left", "right", "posterolateral_le
 Vector = tuple[float, float, float]
 Fraction = Annotated[float, Field(ge=0.0, le=1.0)]
 Positive = Annotated[float, Field(gt=0.0)]
+FolderName = Annotated[str, Field(pattern=r"^[a-z0-9][a-z0-9_]{0,31}$")]
 
 
 class _Recipe(BaseModel):
@@ -156,7 +157,7 @@ class SeriesRecipe(_Recipe):
         Rotation of a sagittal stack about the long axis; tilt of an axial one beyond the level's own.
     """
 
-    name: str
+    name: FolderName
     plane: Literal["sagittal", "axial"] = "sagittal"
     centre: str = "T6/7"
     voxel_mm: Positive = 0.7
@@ -180,14 +181,19 @@ class VisitRecipe(_Recipe):
         How the patient lies in the scanner, about L, P and S.
     bending_degrees : float
         Added to the thoracic kyphosis.
+    planning_shift_mm, planning_degrees : (3,) float, float
+        How far off every stack is planned, since no two technologists place it alike; degrees are added to the
+        series' `oblique_degrees`.
     """
 
-    name: str = "baseline"
-    date: dt.date = dt.date(2030, 1, 1)
+    name: FolderName = "baseline"
+    date: dt.date = dt.date(2024, 1, 8)
     volume_factor: Annotated[float, Field(gt=0.0, le=3.0)] = 1.0
     shift_mm: Vector = (0.0, 0.0, 0.0)
     rotation_degrees: Vector = (0.0, 0.0, 0.0)
     bending_degrees: float = 0.0
+    planning_shift_mm: Vector = (0.0, 0.0, 0.0)
+    planning_degrees: float = 0.0
     noise_seed: int = 0
 
 

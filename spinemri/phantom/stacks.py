@@ -35,13 +35,15 @@ def stack_grid(geometry: Geometry, series: SeriesRecipe) -> Grid:
     """
     h, pitch = series.voxel_mm, series.slice_pitch_mm
     a, b = (max(8, round(mm / h)) for mm in series.field_of_view_mm)
-    centre = geometry.canal_lps(series.centre) + np.array(series.shift_mm)
+    visit = geometry.visit
+    centre = geometry.canal_lps(series.centre) + np.array(series.shift_mm) + np.array(visit.planning_shift_mm)
+    oblique = series.oblique_degrees + visit.planning_degrees
     if series.plane == "sagittal":
         shape, spacing = (series.slices, a, b), (pitch, h, h)
-        axes = _turn(2, series.oblique_degrees)
+        axes = _turn(2, oblique)
     else:
         shape, spacing = (a, b, series.slices), (h, h, pitch)
-        axes = _axes_at(geometry, series.centre) @ _turn(0, series.oblique_degrees)
+        axes = _axes_at(geometry, series.centre) @ _turn(0, oblique)
     affine = np.eye(4)
     affine[:3, :3] = axes * spacing
     affine[:3, 3] = centre - affine[:3, :3] @ ((np.array(shape) - 1) / 2.0)

@@ -82,7 +82,7 @@ def _viscera(
 def _lungs_beside(
     geometry: Geometry, points: Section, coarse: Array, signals: dict[str, float], image: Array, traits: Array
 ) -> Array:
-    """The lungs' posterior recesses on both sides of the thoracic spine, rounded towards the ribs."""
+    """Lay the lungs' posterior recesses on both sides of the thoracic spine."""
     column = geometry.column
     top, bottom = column.position_mm("T2") - 8.0, column.position_mm("T11") + 10.0 + 6.0 * traits[5]
     side = np.abs(points.l)
