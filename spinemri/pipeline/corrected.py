@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Collection
+from dataclasses import replace
 
 import numpy as np
 from numpy.typing import NDArray
@@ -18,45 +19,66 @@ from spinemri.volume import Volume
 
 __all__ = ["corrected_levels", "corrected_tissues", "recorded_levels"]
 
+_MASS = (Tissue.MASS_CANAL, Tissue.MASS_OUTSIDE)
 _HALF = 0.5
 
+_ROUNDING = 1e-3
+"""Smaller differences of fractions, stored in 255ths, are rounding."""
 
-def corrected_tissues(masks: Masks, edited: Collection[str]) -> TissueMap:
-    """Put tissue labels and the fraction of the mass together again.
+
+def corrected_tissues(stored: TissueMap, masks: Masks, edited: Collection[str]) -> TissueMap:
+    """Carry corrected masks over to the coverages that the run measured.
+
+    Only what a mask contradicts changes, so that partial volume stays wherever nobody drew.
 
     Parameters
     ----------
+    stored : TissueMap
+        Coverages as the run wrote them.
     masks : Masks
-        As read from a run's folder.
+        As read from the run's folder.
     edited : collection of str
-        Names of the masks that were changed; an untouched mass keeps its fractions everywhere.
+        Names of the masks that were changed.
 
     Returns
     -------
     TissueMap
-        Mass by its fractions, all other tissues by their labels.
     """
-    fraction = masks.mass_probability.array.astype(np.float32)
+    coverage = stored.coverage.copy()
+    if "anatomy" in edited:
+        changed = masks.anatomy.array != stored.labels.array
+        coverage[:, changed] = np.arange(len(Tissue))[:, None] == masks.anatomy.array[changed]
     if "mass" in edited:
-        fraction = _follow_mask(fraction, masks.mass.array > 0)
-    outside = _nearest_compartment(masks.mass.array) == Tissue.MASS_OUTSIDE
-    labels = masks.anatomy.array
-    coverage = np.zeros((len(Tissue), *labels.shape), dtype=np.float32)
-    for tissue in Tissue:
-        coverage[tissue] = (labels == tissue) * (1.0 - fraction)
-    for mass, heir in ((Tissue.MASS_CANAL, Tissue.EPIDURAL), (Tissue.MASS_OUTSIDE, Tissue.BACKGROUND)):
-        coverage[heir] += coverage[mass]
-    coverage[Tissue.MASS_CANAL] = np.where(outside, 0.0, fraction)
-    coverage[Tissue.MASS_OUTSIDE] = np.where(outside, fraction, 0.0)
-    return TissueMap(coverage, masks.anatomy.affine, masks.anatomy.frame_of_reference_uid)
+        fraction = _follow_mask(stored.fraction(*_MASS).array, masks.mass.array > 0)
+    else:
+        fraction = masks.mass_probability.array.astype(np.float32)
+    _set_mass(coverage, fraction, masks.mass.array)
+    return replace(stored, coverage=coverage)
+
+
+def _set_mass(coverage: NDArray[np.float32], fraction: NDArray[np.float32], mask: NDArray[np.uint8]) -> None:
+    """Give the mass its fraction where it differs; the other tissues share the rest as they did."""
+    before = coverage[Tissue.MASS_CANAL] + coverage[Tissue.MASS_OUTSIDE]
+    changed = np.abs(fraction - before) > _ROUNDING
+    in_canal = coverage[Tissue.MASS_CANAL] >= coverage[Tissue.MASS_OUTSIDE]
+    for mass, heir, here in (
+        (Tissue.MASS_CANAL, Tissue.EPIDURAL, changed & in_canal),
+        (Tissue.MASS_OUTSIDE, Tissue.BACKGROUND, changed & ~in_canal),
+    ):
+        rest = 1.0 - before[here]
+        scale = np.where(rest > _ROUNDING, (1.0 - fraction[here]) / np.maximum(rest, _ROUNDING), 0.0)
+        coverage[:, here] *= scale.astype(np.float32)
+        coverage[heir, here] += np.where(rest > _ROUNDING, 0.0, 1.0 - fraction[here])
+        coverage[mass, here] = 0.0
+    outside = _nearest_compartment(mask) == Tissue.MASS_OUTSIDE
+    coverage[Tissue.MASS_CANAL, changed] = np.where(outside, 0.0, fraction)[changed]
+    coverage[Tissue.MASS_OUTSIDE, changed] = np.where(outside, fraction, 0.0)[changed]
 
 
 def _follow_mask(fraction: NDArray[np.float32], mask: NDArray[np.bool_]) -> NDArray[np.float32]:
     """Change fractions only where they contradict the mask; partial volume along its border stays."""
     inside = np.where(mask & (fraction < _HALF), 1.0, fraction)
-    border = ndimage.binary_dilation(mask, np.ones((3, 3, 3), dtype=bool))
-    contradicted = ~mask & ((fraction >= _HALF) | ~border)
-    return np.where(contradicted, 0.0, inside).astype(np.float32)
+    return np.where(~mask & (fraction >= _HALF), 0.0, inside).astype(np.float32)
 
 
 def _nearest_compartment(mask: NDArray[np.uint8]) -> NDArray[np.uint8]:

@@ -13,6 +13,7 @@ from spinemri.export.reading import Masks, read_masks
 from spinemri.intake.model import Role
 from spinemri.measure.record import FlagRecord
 from spinemri.measure.result import StudyResult
+from spinemri.pipeline.coverage import write_coverage
 from spinemri.pipeline.measured import flag_records, flags_before_measuring
 from spinemri.volume import Volume
 
@@ -45,7 +46,7 @@ class Manifest(BaseModel):
 
 
 def write_manifest(result: StudyResult, folder: Path) -> None:
-    """Note the state of the masks that a run has just written.
+    """Note the state of the masks that a run has just written, and keep the coverages that they came from.
 
     Parameters
     ----------
@@ -59,6 +60,7 @@ def write_manifest(result: StudyResult, folder: Path) -> None:
         masks_sha256=_hashes(read_masks(folder)),
         flags=flag_records(flags_before_measuring(result.study, result.images, result.anatomy)),
     )
+    write_coverage(result.anatomy.tissues, folder / "nifti")
     path = folder / "nifti" / _NAME
     path.write_text(manifest.model_dump_json(indent=2) + "\n", encoding="utf-8", newline="\n")
 

@@ -15,6 +15,7 @@ from spinemri.intake.model import Role, Stack, Study
 from spinemri.mass.find import find_mass
 from spinemri.mass.model import Mass
 from spinemri.mass.segment import segment_study
+from spinemri.pipeline.coverage import quantised
 from spinemri.pipeline.events import Recorder
 from spinemri.pipeline.images import choose_primary, load_images, missing_sequences
 from spinemri.pipeline.labels import read_labels
@@ -82,7 +83,7 @@ def prepare_study(study: Study, options: Options, recorder: Recorder, visit: int
         primary = choose_primary(images, load_flags)
     with recorder.stage("anatomy", visit):
         tissues, model_sha256 = _segment(study, images, primary, options)
-        tissues, seed_flags = _with_wanted_mass(tissues, options)
+        tissues, seed_flags = _with_wanted_mass(quantised(tissues), options)
         hints = _hints(study, images, primary, options)
         anatomy = build_anatomy(tissues, hints=hints, model_sha256=model_sha256)
     with recorder.stage("mass", visit):

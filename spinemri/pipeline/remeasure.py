@@ -8,7 +8,7 @@ from dataclasses import replace
 from pathlib import Path
 
 from spinemri.anatomy.centreline import find_centreline
-from spinemri.anatomy.model import Anatomy
+from spinemri.anatomy.model import Anatomy, TissueMap
 from spinemri.config import Config, load_config, write_config
 from spinemri.errors import Flag, InputError, Severity
 from spinemri.export import write_study
@@ -19,6 +19,7 @@ from spinemri.measure.record import Measurements
 from spinemri.measure.result import StudyResult
 from spinemri.pipeline.compare import ComparedStudies, compare_measured, visit_folder, write_compared
 from spinemri.pipeline.corrected import corrected_levels, corrected_tissues, recorded_levels
+from spinemri.pipeline.coverage import read_coverage
 from spinemri.pipeline.events import Recorder
 from spinemri.pipeline.manifest import edited_masks, read_manifest
 from spinemri.pipeline.measured import measure_prepared
@@ -30,7 +31,13 @@ from spinemri.report import write_report
 
 __all__ = ["remeasure"]
 
-_MASKS = ("anatomy_dseg", "levels_dseg", "mass_dseg")
+_KEPT = (
+    "anatomy_dseg.nii.gz",
+    "anatomy_probseg.nii.gz",
+    "levels_dseg.nii.gz",
+    "mass_dseg.nii.gz",
+    "manifest.json",
+)
 
 
 def remeasure(out: Path, recorder: Recorder | None = None) -> StudyResult | ComparedStudies:
@@ -101,8 +108,8 @@ def _write(result: StudyResult, out: Path, folder: Path) -> None:
 
 
 def _keep_masks(source: Path, target: Path) -> None:
-    """Keep the masks as the user saved them, and the note of what they were at first."""
-    for name in (*(f"{mask}.nii.gz" for mask in _MASKS), "manifest.json"):
+    """Keep the masks as the user saved them, what they were drawn on, and the note of what they were at first."""
+    for name in _KEPT:
         shutil.copyfile(source / "nifti" / name, target / "nifti" / name)
 
 
@@ -110,10 +117,11 @@ def _measure_folder(folder: Path, config: Config, recorder: Recorder, visit: int
     with recorder.stage("load", visit):
         measurements, manifest = read_measurements(folder), read_manifest(folder)
         images, masks = read_images(folder), read_masks(folder)
+        stored = read_coverage(folder / "nifti", masks.anatomy)
     edited = edited_masks(manifest, masks)
     study = recorded_study(measurements, manifest, images)
     study = replace(study, flags=(*study.flags, *_edited_flag(edited)))
-    anatomy = _anatomy(measurements, masks, edited)
+    anatomy = _anatomy(measurements, stored, masks, edited)
     mass = _mass(anatomy, config, measurements, masks)
     with recorder.stage("measure", visit):
         prepared = Prepared(study, images, manifest.primary, anatomy, mass)
@@ -129,8 +137,8 @@ def _edited_flag(edited: Collection[str]) -> tuple[Flag, ...]:
     return (Flag("MASKS_EDITED", message, Severity.INFO),)
 
 
-def _anatomy(measurements: Measurements, masks: Masks, edited: Collection[str]) -> Anatomy:
-    tissues = corrected_tissues(masks, edited)
+def _anatomy(measurements: Measurements, stored: TissueMap, masks: Masks, edited: Collection[str]) -> Anatomy:
+    tissues = corrected_tissues(stored, masks, edited)
     levels = corrected_levels(masks.levels) if "levels" in edited else recorded_levels(measurements.levels)
     return Anatomy(tissues, find_centreline(tissues), levels, masks.levels, measurements.software.model_sha256)
 

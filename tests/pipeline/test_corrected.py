@@ -6,11 +6,15 @@ import numpy as np
 import pytest
 from synthetic_result import make_result
 
+from spinemri.anatomy.model import TissueMap
 from spinemri.errors import InputError
 from spinemri.export.reading import Masks
 from spinemri.measure.result import StudyResult
 from spinemri.nomenclature import Tissue, vertebra_id
 from spinemri.pipeline.corrected import corrected_levels, corrected_tissues, recorded_levels
+from spinemri.pipeline.coverage import quantised
+
+MASS = (Tissue.MASS_CANAL, Tissue.MASS_OUTSIDE)
 
 
 @pytest.fixture(scope="module")
@@ -18,43 +22,76 @@ def result() -> StudyResult:
     return make_result()
 
 
+@pytest.fixture(scope="module")
+def stored(result: StudyResult) -> TissueMap:
+    """The analytic spine with partial volume: every voxel mixed with its neighbour in front."""
+    coverage = result.anatomy.tissues.coverage
+    mixed = 0.6 * coverage + 0.4 * np.roll(coverage, 1, axis=2)
+    return quantised(replace(result.anatomy.tissues, coverage=mixed.astype(np.float32)))
+
+
 @pytest.fixture
-def masks(result: StudyResult) -> Masks:
-    """The masks of the analytic spine, the mass with a rim of partial volume."""
-    anatomy = result.anatomy
-    inside = result.mass.mask.array > 0
-    fraction = np.where(inside, 0.9, 0.0).astype(np.float32)
-    fraction[:, 1:][inside[:, :-1] & ~inside[:, 1:]] = 0.2
-    return Masks(anatomy.tissues.labels, anatomy.level_map, result.mass.mask, result.mass.mask.with_array(fraction))
+def masks(result: StudyResult, stored: TissueMap) -> Masks:
+    """What a run would have written of it."""
+    mass = stored.fraction(*MASS)
+    mask = mass.with_array(np.where(mass.array >= 0.5, 8, 0).astype(np.uint8))
+    return Masks(stored.labels, result.anatomy.level_map, mask, mass)
 
 
-def test_untouched_masks_keep_every_fraction(masks: Masks) -> None:
-    tissues = corrected_tissues(masks, edited=())
-    np.testing.assert_allclose(tissues.coverage.sum(0), 1.0, atol=1e-6)
-    mass = tissues.fraction(Tissue.MASS_CANAL, Tissue.MASS_OUTSIDE).array
-    np.testing.assert_array_equal(mass, masks.mass_probability.array)
+def test_untouched_masks_keep_every_fraction(stored: TissueMap, masks: Masks) -> None:
+    tissues = corrected_tissues(stored, masks, edited=())
+    np.testing.assert_array_equal(tissues.coverage, stored.coverage)
 
 
-def test_an_edit_changes_the_mass_where_it_contradicts_the_fractions_only(masks: Masks) -> None:
+def test_a_part_that_the_run_rejected_is_no_mass(stored: TissueMap, masks: Masks) -> None:
+    reported = masks.mass_probability.array.copy()
+    rejected = np.arange(reported.shape[2]) > 110
+    reported[:, :, rejected] = 0
+    tissues = corrected_tissues(
+        stored, replace(masks, mass_probability=masks.mass_probability.with_array(reported)), edited=()
+    )
+    assert not tissues.fraction(*MASS).array[:, :, rejected].any()
+    np.testing.assert_allclose(tissues.coverage.sum(0), 1.0, atol=1e-5)
+    pure = (stored.fraction(*MASS).array == 1.0) & rejected
+    assert pure.any()
+    assert (tissues.coverage[Tissue.EPIDURAL][pure] == 1.0).all()
+
+
+def test_an_edit_changes_the_mass_where_it_contradicts_the_fractions_only(stored: TissueMap, masks: Masks) -> None:
     edited = masks.mass.array.copy()
     removed = (edited > 0) & (np.arange(edited.shape[2]) > 110)
     edited[removed] = 0
     added = (5, 20, 10)
     edited[added] = Tissue.MASS_OUTSIDE
-    tissues = corrected_tissues(replace(masks, mass=masks.mass.with_array(edited)), edited=("mass",))
-    mass = tissues.fraction(Tissue.MASS_CANAL, Tissue.MASS_OUTSIDE).array
+    tissues = corrected_tissues(stored, replace(masks, mass=masks.mass.with_array(edited)), edited=("mass",))
+    mass = tissues.fraction(*MASS).array
     assert mass[added] == 1.0
     assert tissues.coverage[Tissue.MASS_OUTSIDE][added] == 1.0
     assert not mass[removed].any()
-    kept = (edited > 0) & (masks.mass.array > 0)
-    np.testing.assert_array_equal(mass[kept], masks.mass_probability.array[kept])
+    np.testing.assert_allclose(tissues.coverage.sum(0), 1.0, atol=1e-5)
+    untouched = ~removed
+    untouched[added] = False
+    np.testing.assert_array_equal(tissues.coverage[:, untouched], stored.coverage[:, untouched])
 
 
-def test_an_emptied_mask_is_no_mass(masks: Masks) -> None:
+def test_an_edited_tissue_is_taken_as_drawn(stored: TissueMap, masks: Masks) -> None:
+    drawn = masks.anatomy.array.copy()
+    drawn[6, 40:44, 100] = Tissue.DURAL_SAC
+    changed = drawn != masks.anatomy.array
+    assert changed.any()
+    tissues = corrected_tissues(stored, replace(masks, anatomy=masks.anatomy.with_array(drawn)), edited=("anatomy",))
+    assert (tissues.coverage[Tissue.DURAL_SAC][changed] == 1.0).all()
+    np.testing.assert_array_equal(tissues.coverage[:, ~changed], stored.coverage[:, ~changed])
+
+
+def test_an_emptied_mask_is_no_mass(stored: TissueMap, masks: Masks) -> None:
     empty = masks.mass.with_array(np.zeros(masks.mass.shape, dtype=np.uint8))
-    tissues = corrected_tissues(replace(masks, mass=empty), edited=("mass",))
-    assert not tissues.fraction(Tissue.MASS_CANAL, Tissue.MASS_OUTSIDE).array.any()
-    assert (tissues.canal.array[masks.anatomy.array == Tissue.MASS_CANAL] == 1.0).all()
+    tissues = corrected_tissues(stored, replace(masks, mass=empty), edited=("mass",))
+    assert tissues.fraction(*MASS).array.max() < 0.5
+    # The canal keeps its size: what was mass is shared by the tissues around it, or is epidural space.
+    inside = (stored.canal.array == 1.0) & (masks.mass.array > 0)
+    assert inside.any()
+    np.testing.assert_allclose(tissues.canal.array[inside], 1.0, atol=1e-5)
 
 
 def test_recorded_levels_come_back_as_they_were(result: StudyResult) -> None:
