@@ -33,6 +33,7 @@ __all__ = ["remeasure"]
 
 _KEPT = (
     "anatomy_dseg.nii.gz",
+    "anatomy_probseg.json",
     "anatomy_probseg.nii.gz",
     "levels_dseg.nii.gz",
     "mass_dseg.nii.gz",
