@@ -13,6 +13,7 @@ import pydicom
 from numpy.typing import NDArray
 from pydicom.dataset import Dataset
 from pydicom.pixels import pixel_array
+from pydicom.uid import ExplicitVRBigEndian, ExplicitVRLittleEndian, ImplicitVRLittleEndian
 
 from spinemri.errors import Flag, InputError
 from spinemri.intake.enhanced import functional_group
@@ -140,9 +141,19 @@ def _decode_file(source: Source, wanted: list[tuple[int, int]]) -> list[tuple[in
     try:
         with source.open() as stream:
             dataset = pydicom.dcmread(stream, force=True)
+        _ensure_transfer_syntax(dataset)
     except Exception as error:  # noqa: BLE001 - a broken file may raise anything
         return [(place, type(error).__name__) for place, _ in wanted]
     return [(place, _decode_frame(dataset, index)) for place, index in wanted]
+
+
+def _ensure_transfer_syntax(dataset: pydicom.FileDataset) -> None:
+    """Name the encoding that a file without meta information was read with; such files are never compressed."""
+    if "TransferSyntaxUID" in dataset.file_meta:
+        return
+    implicit, little = dataset.original_encoding
+    uncompressed = ExplicitVRLittleEndian if little else ExplicitVRBigEndian
+    dataset.file_meta.TransferSyntaxUID = ImplicitVRLittleEndian if implicit else uncompressed
 
 
 def _decode_frame(dataset: Dataset, index: int) -> NDArray[Any] | str:

@@ -249,7 +249,7 @@ class _Decision:
 
     def _loser(self, candidate: Candidate, role: Role) -> Stack:
         winner, anchor = self.chosen.get(role), self.anchor
-        if winner is None or not _shares_coverage(candidate, anchor):
+        if winner is None or (winner is not anchor and not _shares_coverage(candidate, anchor)):
             reason = "shows another part of the body than the chosen sagittal stack"
             return candidate.stack.with_role(None, "NO_OVERLAP", reason)
         first = None if winner is anchor else anchor

@@ -46,7 +46,7 @@ def test_of_two_slices_at_one_place_the_one_acquired_last_is_kept(tmp_path, make
         study="other",
         tags=same_series | {"StudyInstanceUID": uid("study", "study-1"), "FrameOfReferenceUID": "1.2.3.4"},
         time="110000",
-    )  # noqa: E501
+    )
     study = read_study(tmp_path)
     assert codes(study) == ["DUPLICATE", "DUPLICATE"]
     (stack,) = study.stacks
