@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections import Counter
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
+from functools import cached_property
 
 import numpy as np
 
@@ -60,6 +61,11 @@ class Candidate:
     def slices(self) -> int:
         """Number of slices across the plane."""
         return self.stack.grid.shape[slice_axis(self.stack.plane)]
+
+    @cached_property
+    def height_range_mm(self) -> tuple[float, float]:
+        """Lowest and highest point of the stack along the patient's axis, S of LPS in mm."""
+        return height_range_mm(self.stack.grid)
 
     def with_contrast(self, evidence: str, *, enhanced: bool, flags: tuple[Flag, ...] = ()) -> Candidate:
         """Return the candidate with contrast decided by what other stacks tell."""

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 
 from spinemri.errors import Flag, Severity
-from spinemri.intake.candidates import Candidate, height_range_mm
+from spinemri.intake.candidates import Candidate
 from spinemri.intake.classify import Kind
 from spinemri.intake.model import Weighting
 
@@ -80,5 +80,5 @@ def _equal(one: Candidate, other: Candidate) -> bool:
     first, second = one.traits.tags, other.traits.tags
     times = ((first.repetition_ms, second.repetition_ms), (first.echo_ms, second.echo_ms))
     similar = all(x is None or y is None or abs(x - y) <= _SIMILAR * max(x, y) for x, y in times)
-    (bottom, top), (other_bottom, other_top) = height_range_mm(a.grid), height_range_mm(b.grid)
+    (bottom, top), (other_bottom, other_top) = one.height_range_mm, other.height_range_mm
     return similar and max(abs(bottom - other_bottom), abs(top - other_top)) <= _SIMILAR * (top - bottom)

@@ -6,7 +6,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass, replace
 
 from spinemri.errors import Flag
-from spinemri.intake.candidates import Candidate, height_range_mm, slice_axis
+from spinemri.intake.candidates import Candidate, slice_axis
 from spinemri.intake.classify import Kind
 from spinemri.intake.model import Plane, Role, Stack, Weighting
 
@@ -105,7 +105,7 @@ def _same_frame(one: Stack, other: Stack) -> bool:
 
 
 def _height_mm(candidate: Candidate) -> float:
-    low, high = height_range_mm(candidate.stack.grid)
+    low, high = candidate.height_range_mm
     return high - low
 
 
@@ -118,7 +118,7 @@ def _coverage_mm(candidate: Candidate) -> float:
 
 def _overlap(one: Candidate, other: Candidate) -> float:
     """Return the shared cranio-caudal extent as a fraction of the shorter stack's."""
-    (low, high), (bottom, top) = height_range_mm(one.stack.grid), height_range_mm(other.stack.grid)
+    (low, high), (bottom, top) = one.height_range_mm, other.height_range_mm
     return max(0.0, min(high, top) - max(low, bottom)) / min(high - low, top - bottom)
 
 
