@@ -33,6 +33,7 @@ CORD_COLOUR = "#CC79A7"
 SAC_COLOUR = "#009E73"
 
 _DPI = 100
+_USUAL_PIXELS = 400.0
 _JPEG = {"quality": 90, "subsampling": 0}
 _DIRECTIONS = (("L", "R"), ("P", "A"), ("S", "I"))
 
@@ -97,17 +98,19 @@ def draw_section(
     width, height = section.size_mm
     scale = pixels_per_mm / _DPI
     figure = Figure(figsize=(width * scale, height * scale), dpi=_DPI, facecolor="black")
+    # Pictures share their width on the page: letters grow with the picture to stay readable there.
+    zoom = float(np.clip(width * pixels_per_mm / _USUAL_PIXELS, 0.7, 2.5))
     axes = figure.add_axes((0, 0, 1, 1))
     axes.set_axis_off()
     low, high = window
     extent = (0, width, height, 0)
     axes.imshow(section.image, cmap="gray", vmin=low, vmax=high, extent=extent, interpolation="bicubic", aspect="equal")
     for outline in outlines:
-        _draw_outline(axes, section, outline)
-    _draw_orientation(axes, section)
-    _draw_scale_bar(axes, section)
+        _draw_outline(axes, section, outline, zoom)
+    _draw_orientation(axes, section, zoom)
+    _draw_scale_bar(axes, section, zoom)
     for label in labels:
-        _write(axes, label, ha=label.align, size=12)
+        _write(axes, label, ha=label.align, size=12 * zoom)
     axes.set_xlim(0, width)
     axes.set_ylim(height, 0)
     out = io.BytesIO()
@@ -121,17 +124,17 @@ def _write(axes: Axes, label: Label, **style: Any) -> None:  # noqa: ANN401 - ha
     axes.text(label.x_mm, label.y_mm, label.text, color=label.colour, path_effects=effects, clip_on=True, **place)
 
 
-def _draw_outline(axes: Axes, section: Section, outline: Outline) -> None:
+def _draw_outline(axes: Axes, section: Section, outline: Outline, zoom: float) -> None:
     inside = outline.fraction >= 0.5
     if not inside.any() or inside.all():
         return
     dx, dy = section.pixel_mm
     rows, columns = outline.fraction.shape
     x, y = (np.arange(columns) + 0.5) * dx, (np.arange(rows) + 0.5) * dy
-    axes.contour(x, y, outline.fraction, levels=[0.5], colors=[outline.colour], linewidths=1.9)
+    axes.contour(x, y, outline.fraction, levels=[0.5], colors=[outline.colour], linewidths=1.9 * zoom)
 
 
-def _draw_orientation(axes: Axes, section: Section) -> None:
+def _draw_orientation(axes: Axes, section: Section, zoom: float) -> None:
     width, height = section.size_mm
     margin = 0.03 * min(width, height)
     right, down = section.right, section.down
@@ -142,14 +145,14 @@ def _draw_orientation(axes: Axes, section: Section) -> None:
         (width / 2, height - margin, down, {"va": "bottom"}),
     )
     for x, y, direction, place in marks:
-        _write(axes, Label(orientation_letters(direction), x, y, colour="white"), size=13, **place)
+        _write(axes, Label(orientation_letters(direction), x, y, colour="white"), size=13 * zoom, **place)
 
 
-def _draw_scale_bar(axes: Axes, section: Section) -> None:
+def _draw_scale_bar(axes: Axes, section: Section, zoom: float) -> None:
     width, height = section.size_mm
     length = 20.0 if min(width, height) > 50 else 10.0
     x0, y0 = 0.04 * width, height - 0.03 * height
-    effects = [withStroke(linewidth=4.4, foreground="black")]
-    axes.plot([x0, x0 + length], [y0, y0], color="white", linewidth=2.4, path_effects=effects)
+    effects = [withStroke(linewidth=4.4 * zoom, foreground="black")]
+    axes.plot([x0, x0 + length], [y0, y0], color="white", linewidth=2.4 * zoom, path_effects=effects)
     label = Label(f"{length:.0f} mm", x0, y0 - 0.012 * height)
-    _write(axes, label, ha="left", va="bottom", size=10.5, fontweight="normal")
+    _write(axes, label, ha="left", va="bottom", size=10.5 * zoom, fontweight="normal")

@@ -146,7 +146,7 @@ def _course(comparison: Comparison) -> tuple[tuple[str, str], ...]:
 def _recurrence(comparison: Comparison) -> str:
     recurrence = comparison.recurrence
     if recurrence.suspected is None:
-        return "not assessable"
+        return "not assessable: no visit after the nadir to judge it by"
     if not recurrence.suspected:
         return "not suspected: no increase over the nadir beyond its interval"
     return f"suspected since {recurrence.since or 'an undated visit'}"

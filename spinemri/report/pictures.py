@@ -202,7 +202,7 @@ def _level_labels(visit: Visit, section: Section) -> Iterable[Label]:
 
 
 def _worst_mark(visit: Visit, section: Section) -> Iterable[Label]:
-    if visit.result.profile:
+    if visit.marked:
         x, y = (float(v) for v in section.to_mm(visit.place.point_lps + 15.0 * visit.place.posterior))
         yield Label(f"\N{BLACK LEFT-POINTING SMALL TRIANGLE} {_place_name(visit)}", x, y, "left", "#F0E442")
 

@@ -17,6 +17,7 @@ from spinemri.report.drawing import CANAL_COLOUR, CORD_COLOUR, MASS_COLOUR, SAC_
 from spinemri.report.matching import level_arcs, map_arcs
 from spinemri.report.pictures import Picture
 from spinemri.report.visit import Visit, level_text
+from spinemri.report.wording import NOT_ASSESSABLE
 
 __all__ = ["profile_picture"]
 
@@ -64,8 +65,9 @@ def profile_picture(visits: Sequence[Visit]) -> Picture | None:
     figure = Figure(figsize=(11.4, 6.6), dpi=110, facecolor="white", layout="constrained")
     grid = figure.subplots(4, 2, sharex=True)
     for row, (_, name, colour, area, second, second_unit) in enumerate(_STRUCTURES):
-        _draw(grid[row][0], curves, area, colour)
-        _draw(grid[row][1], curves, second, colour)
+        for axes, field in zip(grid[row], (area, second), strict=True):
+            _draw(axes, curves, field, colour)
+            _say_missing(axes, curves, field)
         _title(grid[row][0], f"{name}: area, mm²")
         _title(grid[row][1], f"{name}: {second_unit}")
     for axes in grid.flat:
@@ -105,6 +107,14 @@ def _draw(axes: Axes, curves: Sequence[_Curve], field: str, colour: str) -> None
         axes.plot(curve.arcs, values, curve.style, color=shade, linewidth=curve.width, label=curve.visit.title)
         if last and field in {"mass_area_mm2", "occupancy_percent"}:
             axes.fill_between(curve.arcs, 0, np.nan_to_num(values), color=colour, alpha=0.18, linewidth=0)
+
+
+def _say_missing(axes: Axes, curves: Sequence[_Curve], field: str) -> None:
+    if not any(np.isfinite(curve.values(field)).any() for curve in curves):
+        axes.text(
+            0.5, 0.5, NOT_ASSESSABLE, ha="center", va="center", fontsize=9, color="#64748b", transform=axes.transAxes
+        )
+        axes.set_yticks([])
 
 
 def _title(axes: Axes, text: str) -> None:

@@ -224,7 +224,8 @@ def _after_baseline(comparison: Comparison, cell: Callable[[TimepointRecord], Ce
 
 
 def _verdict(visit: TimepointRecord) -> Cell:
-    return Cell((visit.verdict or "not_assessable").replace("_", " "))
+    words = {"not_distinguishable": "not distinguishable from no change", None: NOT_ASSESSABLE}
+    return Cell(words.get(visit.verdict, str(visit.verdict).replace("_", " ")))
 
 
 def _paired(visit: TimepointRecord) -> Cell:

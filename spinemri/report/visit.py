@@ -32,6 +32,8 @@ class Visit:
         For captions, e.g. ``"2024-03-01, baseline"``.
     place : Place
         The baseline's worst section, or the place of the same name in a follow-up.
+    marked : bool
+        The place is a worst section, not just the middle of the canal.
     mass, canal, cord : Volume
         Fractions to be outlined.
     """
@@ -40,6 +42,7 @@ class Visit:
     number: int
     title: str
     place: Place
+    marked: bool
     mass: Volume
     canal: Volume
     cord: Volume
@@ -62,6 +65,7 @@ def _title(results: Sequence[StudyResult], index: int) -> str:
 def visits_of(results: Sequence[StudyResult]) -> tuple[Visit, ...]:
     """Prepare visits for pictures; the first is the baseline."""
     visits = []
+    marked = results[0].measurements.compromise.worst_point_lps_mm is not None
     for index, result in enumerate(results):
         tissues = result.anatomy.tissues
         place = worst_place(result) if index == 0 else matched_place(results[0], result)
@@ -71,6 +75,7 @@ def visits_of(results: Sequence[StudyResult]) -> tuple[Visit, ...]:
                 number=index + 1,
                 title=_title(results, index),
                 place=place,
+                marked=marked and bool(result.profile),
                 mass=result.mass.probability,
                 canal=tissues.canal,
                 cord=tissues.fraction(Tissue.CORD),

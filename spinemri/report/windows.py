@@ -2,15 +2,20 @@
 
 from __future__ import annotations
 
+from typing import Any
+
 import numpy as np
+from numpy.typing import NDArray
 
 from spinemri.anatomy.model import Centreline
-from spinemri.volume import Volume
+from spinemri.volume import Volume, sample_at
 
 __all__ = ["spine_window"]
 
-_AROUND_MM = 40.0
-_PERCENTILES = (1.0, 99.5)
+# Bodies, canal and arches, but not the fat under the skin, which a surface coil makes far brighter than all else.
+_LEFT_MM = np.arange(-15.0, 15.1, 5.0)
+_POSTERIOR_MM = np.arange(-32.0, 24.1, 2.0)
+_PERCENTILES = (0.5, 99.5)
 
 
 def spine_window(volume: Volume, centreline: Centreline | None) -> tuple[float, float]:
@@ -20,26 +25,23 @@ def spine_window(volume: Volume, centreline: Centreline | None) -> tuple[float, 
     ----------
     volume : Volume
     centreline : Centreline or None
-        Voxels within 40 mm of its bounding box count; None takes the whole image.
+        Points from 32 mm in front of it to 24 mm behind count; None takes the whole image.
 
     Returns
     -------
     (float, float)
         The second is always larger than the first.
     """
-    box = _box_around(volume, centreline)
-    values = volume.array[box]
+    values = volume.array if centreline is None else _around(volume, centreline)
     if not values.size:
         values = volume.array
     low, high = (float(v) for v in np.percentile(values, _PERCENTILES))
     return low, max(high, low + 1e-6)
 
 
-def _box_around(volume: Volume, centreline: Centreline | None) -> tuple[slice, ...]:
-    if centreline is None or not len(centreline):
-        return (slice(None),) * 3
-    index = volume.grid.to_index(centreline.points_lps)
-    reach = _AROUND_MM / np.array(volume.spacing)
-    low = np.clip(np.floor(index.min(0) - reach), 0, volume.shape).astype(int)
-    high = np.clip(np.ceil(index.max(0) + reach) + 1, 0, volume.shape).astype(int)
-    return tuple(slice(a, b) for a, b in zip(low, high, strict=True))
+def _around(volume: Volume, line: Centreline) -> NDArray[Any]:
+    """Sample the image around the canal, without what lies outside the field of view."""
+    left, back = np.meshgrid(_LEFT_MM, _POSTERIOR_MM, indexing="ij")
+    offsets = left[..., None] * line.left[::2, None, None] + back[..., None] * line.posterior[::2, None, None]
+    values = sample_at(volume, line.points_lps[::2, None, None] + offsets, outside=np.nan)
+    return values[np.isfinite(values)]

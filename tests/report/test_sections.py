@@ -1,6 +1,6 @@
 import numpy as np
 import pytest
-from synthetic_result import Spine, axial_grid, make_followup, make_result, sagittal_grid
+from synthetic_result import Spine, axial_grid, make_followup, make_result, make_unmeasured, sagittal_grid
 
 from spinemri.report.matching import level_arcs, map_arcs, matched_place, worst_place
 from spinemri.report.sections import framed, native_axial, native_sagittal, perpendicular
@@ -142,3 +142,17 @@ def test_titles_tell_visits_apart():
     assert [v.title for v in visits_of([make_result()])] == ["2024-03-01"]
     titles = [v.title for v in visits_of([make_result(), make_followup()])]
     assert titles == ["2024-03-01, baseline", "2024-03-20, follow-up"]
+
+
+def test_the_window_leaves_out_bright_fat_far_behind_the_spine():
+    result = make_result()
+    grid = result.primary_image.grid
+    own = SPINE.to_own(grid.to_lps(np.stack(np.indices(grid.shape), -1).astype(float)))
+    bright = result.primary_image.with_array(np.where(own[..., 1] > 45, 5000, result.primary_image.array))
+    # The centreline lies at y = 12 mm at most: 45 mm is 33 mm behind it.
+    assert spine_window(bright, result.anatomy.centreline)[1] < 500
+
+
+def test_only_a_measured_worst_section_is_marked():
+    assert visits_of([make_result()])[0].marked
+    assert not visits_of([make_unmeasured()])[0].marked
