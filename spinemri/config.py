@@ -99,8 +99,8 @@ def _profile_folder() -> Path:
 
 
 def profile_names() -> tuple[str, ...]:
-    """Return the names of the shipped profiles, sorted."""
-    return tuple(sorted(path.stem for path in _profile_folder().glob("*.yaml")))
+    """Return the names of the shipped profiles, sorted; the rules for series lie beside them and are none."""
+    return tuple(sorted(path.stem for path in _profile_folder().glob("*.yaml") if path.stem != "series_rules"))
 
 
 def load_config(source: str = "default") -> Config:

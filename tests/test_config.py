@@ -21,6 +21,10 @@ def test_shipped_profiles_load(name: str) -> None:
     assert load_config(name).mass.minimum_volume_ml > 0
 
 
+def test_the_series_rules_are_no_profile() -> None:
+    assert "series_rules" not in profile_names()
+
+
 def test_settings_left_out_keep_their_default(tmp_path: Path) -> None:
     path = tmp_path / "mine.yaml"
     path.write_text("mass: {minimum_volume_ml: 0.5}\n", encoding="utf-8")

@@ -186,10 +186,14 @@ def _by_gap(frames: Sequence[Frame]) -> list[tuple[Frame, ...]]:
     if len(frames) < 3:
         return _pair(ordered, np.diff(positions[order, 2]))
     steps = np.diff(positions[order], axis=0)
-    nominal = float(np.median(steps[:, 2]))
-    shear = np.median(steps[:, :2] / np.maximum(steps[:, 2:], 1e-6), axis=0)
+    apart = steps[:, 2] > _SAME_PLACE_MM
+    if not np.any(apart):
+        return [(frame,) for frame in ordered]
+    nominal = float(np.median(steps[apart, 2]))
+    shear = np.median(steps[apart, :2] / steps[apart, 2:], axis=0)
     drift = np.linalg.norm(steps[:, :2] - shear * steps[:, 2:], axis=1)
-    cut = (steps[:, 2] > _BLOCK_GAP * nominal) | (drift > _DRIFT_MM) | _between_blocks(ordered, steps[:, 2] / nominal)
+    wide = (steps[:, 2] > _BLOCK_GAP * nominal) | _between_blocks(ordered, steps[:, 2] / nominal)
+    cut = ~apart | wide | (drift > _DRIFT_MM)
     edges = [0, *(np.flatnonzero(cut) + 1).tolist(), len(ordered)]
     return [tuple(ordered[a:b]) for a, b in pairwise(edges)]
 
@@ -197,7 +201,8 @@ def _by_gap(frames: Sequence[Frame]) -> list[tuple[Frame, ...]]:
 def _pair(ordered: list[Frame], gaps: NDArray[np.float64]) -> list[tuple[Frame, ...]]:
     """Two slices belong together unless far apart for their thickness."""
     thickness = max((frame.slice_thickness_mm for frame in ordered), default=0.0)
-    if len(ordered) == 2 and thickness > 0 and gaps[0] > _BLOCK_GAP * thickness:
+    far = len(ordered) == 2 and thickness > 0 and gaps[0] > _BLOCK_GAP * thickness
+    if far or (len(ordered) == 2 and gaps[0] <= _SAME_PLACE_MM):
         return [(ordered[0],), (ordered[1],)]
     return [tuple(ordered)]
 

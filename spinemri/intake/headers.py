@@ -151,7 +151,7 @@ def _meta_class(dataset: Any) -> str:  # noqa: ANN401 - pydicom is untyped here
 
 
 def _classic(dataset: Dataset, source: Source) -> list[Frame] | Rejected:
-    if "Rows" not in dataset or "Columns" not in dataset:
+    if not dataset.get("Rows") or not dataset.get("Columns"):
         return Rejected(source.name, "CORRUPT_FILE", "the header ends before the size of the image")
     if int(dataset.get("NumberOfFrames", 1) or 1) > 1 or "MOSAIC" in (dataset.get("ImageType") or ()):
         return Rejected(source.name, "UNSUPPORTED_LAYOUT", "several images in one without a place for each")

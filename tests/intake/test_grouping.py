@@ -175,3 +175,15 @@ def test_repeats_told_apart_by_temporal_position_become_stacks(tmp_path, make_vo
     study = read_study(tmp_path)
     assert len(study.stacks) == 2
     assert study.rejected == ()
+
+
+@pytest.mark.parametrize("count", [2, 7])
+def test_slices_side_by_side_at_one_depth_are_no_stack(tmp_path, make_volume, count):
+    paths = write_sagittal_series(make_volume(shape=(count, 40, 48), angles=(0, 0, 0)), tmp_path)
+    for index, path in enumerate(paths):
+        dataset = pydicom.dcmread(path)
+        dataset.ImagePositionPatient = ["0", str(float(index)), "0"]
+        dataset.save_as(path)
+    ((*stacks,),) = (study.stacks for study in list_studies(tmp_path))
+    assert [stack.grid.shape[0] for stack in stacks] == [1] * count
+    assert {stack.code for stack in stacks} == {"TOO_FEW_SLICES"}
