@@ -82,6 +82,10 @@ class Registration:
     step_ratio : float
         Largest ratio, at least 1, of the distances between two neighbouring vertebrae at the two visits: near 2
         where one visit lacks a vertebra.
+    contrast : float
+        Highest correlation, over all pairings, of what vertebrae have in common: low where the contrast differs.
+    most_vertebrae : int
+        Number of vertebrae of the longest pairing that could be judged.
     unjudged : int
         Pairings of at least as many vertebrae as the best one whose images share too little to be judged.
     """
@@ -91,6 +95,8 @@ class Registration:
     to_baseline: Array
     residual_mm: float
     step_ratio: float
+    contrast: float
+    most_vertebrae: int
     unjudged: int
 
     @property
@@ -138,6 +144,8 @@ def register_visits(
         to_baseline=transform,
         residual_mm=residual,
         step_ratio=_step_ratio(frames[0], frames[1], best.levels),
+        contrast=max(shift.common for shift in judged),
+        most_vertebrae=max(shift.vertebrae for shift in judged),
         unjudged=sum(not shift.judged and shift.vertebrae >= best.vertebrae for shift in shifts),
     )
 
@@ -155,23 +163,31 @@ def _standardised(blocks: Blocks) -> Blocks:
 
 
 def _all_shifts(fixed: Blocks, moving: Sequence[Blocks]) -> list[Shift]:
-    n_fixed, n_moving = len(fixed), len(moving[0])
-    first, last = MIN_COMMON_VERTEBRAE - n_moving, n_fixed - MIN_COMMON_VERTEBRAE
-    return [_best_for(levels, fixed, moving) for levels in range(first, last + 1)]
+    longer = max(len(fixed), len(moving[0]))
+    pairs = {levels: _paired(len(fixed), len(moving[0]), levels) for levels in range(-longer, longer + 1)}
+    return [
+        _best_for(levels, fixed[first], [blocks[second] for blocks in moving])
+        for levels, (first, second) in pairs.items()
+        if second.stop - second.start >= MIN_COMMON_VERTEBRAE
+    ]
+
+
+def _paired(n_baseline: int, n_followup: int, levels: int) -> tuple[slice, slice]:
+    """Select the vertebrae of either visit that a shift pairs."""
+    start = max(0, -levels)
+    stop = max(start, min(n_followup, n_baseline - levels))
+    return slice(start + levels, stop + levels), slice(start, stop)
 
 
 def _best_for(levels: int, fixed: Blocks, moving: Sequence[Blocks]) -> Shift:
     """Judge a pairing at its best small offset along, behind and beside the canal and turn about it."""
-    start, stop = max(0, -levels), min(len(moving[0]), len(fixed) - levels)
-    target = fixed[start + levels : stop + levels]
-    sources = [blocks[start:stop] for blocks in moving]
 
     def score(state: State) -> Similarity:
         roll, *offset = state
-        return similarity(*_overlap(target, sources[roll], offset))
+        return similarity(*_overlap(fixed, moving[roll], offset))
 
     value = _search(score, len(moving))
-    return Shift(levels, value.own, value.common, stop - start, judged=value.total > -1.0)
+    return Shift(levels, value.own, value.common, len(fixed), judged=value.total > -1.0)
 
 
 def _search(score: Callable[[State], Similarity], rolls: int) -> Similarity:
@@ -238,21 +254,16 @@ def _correlation(a: NDArray[np.floating], b: NDArray[np.floating]) -> float:
 
 def _fit_frames(baseline: VertebraFrames, followup: VertebraFrames, levels: int) -> tuple[Array, float]:
     """Fit rigidly the canal points, and points before and beside them, of the paired vertebrae."""
-    first, second = _paired(baseline, followup, levels)
+    first, second = _paired(len(baseline.centres), len(followup.centres), levels)
     return rigid_fit(_landmarks(followup, second), _landmarks(baseline, first))
-
-
-def _paired(baseline: VertebraFrames, followup: VertebraFrames, levels: int) -> tuple[slice, slice]:
-    """Select the vertebrae of either visit that a shift pairs."""
-    start, stop = max(0, -levels), min(len(followup.arc_mm), len(baseline.arc_mm) - levels)
-    return slice(start + levels, stop + levels), slice(start, stop)
 
 
 def _step_ratio(baseline: VertebraFrames, followup: VertebraFrames, levels: int) -> float:
     """Compare distances between neighbours; the outermost ones are left out, as the field of view may cut them."""
+    pairs = _paired(len(baseline.centres), len(followup.centres), levels)
     first, second = (
         np.linalg.norm(np.diff(frames.centres[which][1:-1], axis=0), axis=1)
-        for frames, which in zip((baseline, followup), _paired(baseline, followup, levels), strict=True)
+        for frames, which in zip((baseline, followup), pairs, strict=True)
     )
     return float(np.exp(np.abs(np.log(first / second)).max()))
 

@@ -10,7 +10,7 @@ import numpy as np
 from spinemri.anatomy.model import Anatomy, Disc, Levels, Vertebra
 from spinemri.errors import Flag, Severity
 from spinemri.followup.radiotherapy import column_with
-from spinemri.followup.registration import Registration, register_visits
+from spinemri.followup.registration import MIN_COMMON_VERTEBRAE, Registration, register_visits
 from spinemri.nomenclature import disc_name
 from spinemri.volume import Volume
 
@@ -58,7 +58,7 @@ def transfer_levels(
     registration = register_visits(baseline, baseline_image, followup, followup_image)
     if registration is None:
         return own, (_failed("too few vertebrae along a visible canal are common to both"),)
-    if _is_stranger(registration):
+    if _is_stranger(registration) and not _apart(baseline.levels, own):
         return own, (_mismatch(registration),)
     name_at = _names_from(baseline.levels.vertebrae, registration.best.levels)
     agrees = _is_anchored(baseline.levels) and _is_anchored(own) and not _differences(own.vertebrae, name_at)
@@ -77,20 +77,25 @@ def _failed(reason: str) -> Flag:
 
 
 def _mismatch(registration: Registration) -> Flag:
-    best = registration.best
     message = (
-        f"No pairing of the vertebrae makes the visits look alike (similarity {best.similarity:.2f} over "
-        f"{best.vertebrae} vertebrae; {MIN_SIMILARITY} is expected): they may show different patients. "
-        "Check which studies were given."
+        f"No pairing of up to {registration.most_vertebrae} vertebrae makes the visits look alike (best similarity "
+        f"{registration.best.similarity:.2f}, {MIN_SIMILARITY} is expected): they may show different patients, or "
+        "parts of the spine that do not overlap. Check which studies were given."
     )
     return Flag("VISITS_DO_NOT_MATCH", message, Severity.ERROR)
 
 
 def _is_stranger(registration: Registration) -> bool:
     """Tell whether, with the same contrast and enough vertebrae, no pairing looks alike."""
-    best = registration.best
-    comparable = best.common >= _SAME_CONTRAST and best.vertebrae >= _MIN_VERTEBRAE_FOR_STRANGER
-    return comparable and not registration.unjudged and best.similarity < _STRANGER_SIMILARITY
+    same_contrast = registration.contrast >= _SAME_CONTRAST
+    comparable = same_contrast and registration.most_vertebrae >= _MIN_VERTEBRAE_FOR_STRANGER
+    return comparable and not registration.unjudged and registration.best.similarity < _STRANGER_SIMILARITY
+
+
+def _apart(first: Levels, second: Levels) -> bool:
+    """Tell whether two anchored counts have too few vertebrae in common to be compared."""
+    common = {v.name for v in first.vertebrae if v.name} & {v.name for v in second.vertebrae}
+    return _is_anchored(first) and _is_anchored(second) and len(common) < MIN_COMMON_VERTEBRAE
 
 
 def _doubt(registration: Registration, *, agrees: bool) -> str:
