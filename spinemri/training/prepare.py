@@ -27,7 +27,7 @@ UNLABELLED = (
 )
 """Healthy scans without labels that may be trained on; none of them shows a sacrum."""
 
-_SHARES = {"real-none": 0.22, "real-mass": 0.25, "real-other": 0.08, "real-unlabelled": 0.04, "phantom": 0.41}
+_SHARES = {"real-none": 0.17, "real-mass": 0.18, "real-other": 0.06, "real-unlabelled": 0.04, "phantom": 0.55}
 
 
 def prepare_spider(data: Path, cache: Path, kinds: Sequence[str]) -> None:
