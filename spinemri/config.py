@@ -28,6 +28,9 @@ __all__ = [
 ]
 
 
+_PROFILES = ("default", "emh", "metastasis")
+
+
 class Settings(BaseModel):
     """Base of all groups of settings: immutable, unknown keys refused."""
 
