@@ -19,6 +19,7 @@ from spinemri.measure.sections import MeasuredCanal, Sections, smooth_along
 __all__ = ["compression_percent", "compromise_record", "occupied_length_mm", "worst_section"]
 
 SAME_RATIO = 0.02
+NARROWED_RATIO = 0.9
 SAME_OCCUPANCY_PERCENT = 1.0
 
 
@@ -60,8 +61,9 @@ def worst_section(sections: Sections, references: References, extent: Extent) ->
 
     Among affected sections, the one where the AP diameters of sac and cord, smoothed over 3 mm and each divided by
     its reference, are smallest on average. Sections within 0.02 of it are tied and go by canal occupancy; of
-    those within 1 % of the highest, the middle one. Where a reference is missing the largest diameter along the mass
-    stands in for it: the place can be told, the percentage cannot.
+    those within 1 % of the highest, the middle one. A mass beside the sac may leave AP diameters alone: where they
+    stay above nine tenths everywhere, occupancy alone decides. Where a reference is missing the largest diameter
+    along the mass stands in for it: the place can be told, the percentage cannot.
 
     Parameters
     ----------
@@ -85,7 +87,8 @@ def worst_section(sections: Sections, references: References, extent: Extent) ->
         score = np.where(extent.affected & np.isfinite(occupancy), 0.0, np.nan)
     if not np.isfinite(score).any():
         return None
-    tied = np.flatnonzero(score <= np.nanmin(score) + SAME_RATIO)
+    narrowed = any((values[extent.affected] < NARROWED_RATIO).any() for values in (sac, cord))
+    tied = np.flatnonzero(score <= np.nanmin(score) + SAME_RATIO if narrowed else np.isfinite(score))
     full = np.nan_to_num(occupancy[tied])
     best = tied[full >= full.max() - SAME_OCCUPANCY_PERCENT]
     return int(best[(len(best) - 1) // 2])

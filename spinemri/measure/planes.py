@@ -30,6 +30,7 @@ BoolMap = NDArray[np.bool_]
 HALF_WIDTH_MM = 20.0
 PIXEL_MM = 0.5
 FINE_SLICE_MM = 0.75
+PARABOLIC_SHARE = 0.75
 CANAL_SEARCH_MM = 6.0
 _SECTIONS_AT_ONCE = 40
 
@@ -63,12 +64,14 @@ class SectionStack:
 
 
 def finer_across_slices(volume: Volume, *, target_mm: float = FINE_SLICE_MM) -> Volume:
-    """Split thick slices so that every slice keeps its mean: fractions stay fractions of what was measured.
+    """Split thick slices into thin ones without changing the total.
 
     A thick slice holds the average over its thickness. A parabola per voxel whose averages equal the measured
-    ones (piecewise parabolic method, Colella & Woodward 1984, equations 1.5-1.9 without limiter) undoes most of
-    the averaging, so that a 6 mm cord seen in 3.6 mm slices keeps its AP diameter where two slices meet at its
-    centre; linear interpolation loses about 15 % of it there. Values may overshoot 0..1 by about a tenth.
+    ones (piecewise parabolic method, Colella & Woodward 1984, equations 1.5-1.9 without limiter) undoes the
+    averaging of round shapes and overdoes it for flat ones; linear interpolation does neither. Three parts of
+    the former to one of the latter err least over ellipses, flattened and dented cords of 8-10 mm in slices of
+    3.3-4.4 mm: 2-5 % of the AP diameter, wherever the slices lie; linear interpolation alone loses up to 16 %
+    where two slices meet at the centre. Values may overshoot 0..1 by about a tenth.
 
     Parameters
     ----------
@@ -95,6 +98,15 @@ def finer_across_slices(volume: Volume, *, target_mm: float = FINE_SLICE_MM) -> 
 def _splitting_matrix(slices: int, parts: int) -> FloatMap:
     """Weights (slices * parts, slices) of measured slices in each thin slice."""
     unit = np.eye(slices)
+    place = np.clip((np.arange(slices * parts) + 0.5) / parts - 0.5, 0, slices - 1)
+    linear = np.maximum(1.0 - np.abs(place[:, None] - np.arange(slices)), 0.0)
+    parabolic = _parabolic(unit, parts)
+    return (PARABOLIC_SHARE * parabolic + (1 - PARABOLIC_SHARE) * linear).astype(np.float32)
+
+
+def _parabolic(unit: NDArray[np.float64], parts: int) -> NDArray[np.float64]:
+    """Means over equal parts of each voxel of the parabola in it, as weights of the voxels' own means."""
+    slices = len(unit)
 
     def at(offset: int) -> NDArray[np.float64]:
         rows: NDArray[np.float64] = unit[np.clip(np.arange(slices + 1) + offset, 0, slices - 1)]
@@ -108,7 +120,7 @@ def _splitting_matrix(slices: int, parts: int) -> FloatMap:
     mean = ((start + stop) / 2)[None, :, None]
     mean_square = ((stop**3 - start**3) * parts / 3)[None, :, None]
     split = low[:, None] + (high - low)[:, None] * mean + bend[:, None] * (mean - mean_square)
-    return split.reshape(slices * parts, slices).astype(np.float32)
+    return split.reshape(slices * parts, slices)
 
 
 def mass_in_canal(mass: Mass) -> Volume:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import numpy as np
 from numpy.typing import NDArray
@@ -92,7 +92,10 @@ def measure_sections(stack: SectionStack, *, step_mm: float) -> Sections:
     """Measure all structures on all sections.
 
     Areas are sums of fractions times pixel area; nothing is thresholded. Diameters are integrals of the fraction
-    along the line through the structure's own centroid, so that they are finer than a pixel.
+    along the line through the structure's own centroid, so that they are finer than a pixel. The cord is only two or
+    three slices wide, so that its AP diameter along one line depends on where the slices happen to lie (see
+    `finer_across_slices`), whereas its area and transverse diameter do not: its AP diameter is the mean of the length
+    along the line and of ``4 * area / (pi * transverse)``, that of the ellipse with the same area and width.
 
     Parameters
     ----------
@@ -108,7 +111,7 @@ def measure_sections(stack: SectionStack, *, step_mm: float) -> Sections:
     canal, sac, cord, mass = (
         _structure(fractions, stack) for fractions in (stack.canal, stack.sac, stack.cord, stack.mass)
     )
-    return Sections(canal, sac, cord, mass, step_mm)
+    return Sections(canal, sac, _steadied(cord), mass, step_mm)
 
 
 def _structure(fractions: FloatMap, stack: SectionStack) -> Structure:
@@ -124,6 +127,12 @@ def _structure(fractions: FloatMap, stack: SectionStack) -> Structure:
     ap = _at_offset(by_left, centroid[:, 1], stack.offsets_mm)
     transverse = _at_offset(by_back, centroid[:, 0], stack.offsets_mm)
     return Structure(area, ap, transverse, centroid)
+
+
+def _steadied(cord: Structure) -> Structure:
+    """Average the AP diameter of a narrow structure with that of its equivalent ellipse."""
+    width = np.where(cord.transverse_mm > 0, cord.transverse_mm, np.nan)
+    return replace(cord, ap_mm=(cord.ap_mm + 4.0 * cord.area_mm2 / (np.pi * width)) / 2)
 
 
 def _at_offset(

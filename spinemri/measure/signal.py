@@ -40,7 +40,7 @@ class Regions:
     mass : ndarray
         Core of the mass.
     marrow : ndarray
-        Cores of vertebral bodies beyond the mass and a margin of one vertebra.
+        Posterior halves of the cores of vertebral bodies beyond the mass and a margin of one vertebra.
     cord : ndarray
         Core of the cord beyond the mass and a margin of 20 mm.
     """
@@ -67,7 +67,7 @@ def find_regions(anatomy: Anatomy, mass: Mass, centreline: Centreline, extent: E
     coverage = anatomy.tissues.coverage
     return Regions(
         mass=_core(mass.probability.array >= 0.75),
-        marrow=_unaffected_marrow(anatomy, _core(coverage[Tissue.BODY] >= 0.9), extent),
+        marrow=_unaffected_marrow(anatomy, _core(coverage[Tissue.BODY] >= 0.9), centreline, extent),
         cord=_unaffected_cord(anatomy.tissues.grid, coverage[Tissue.CORD] >= 0.9, centreline, extent),
     )
 
@@ -80,7 +80,8 @@ def measure_signal(
     `t1_to_marrow` and `t2_to_marrow` are ratios of medians, mass over unaffected vertebral marrow.
     `enhancement_ratio` is (mass / cord) after contrast over (mass / cord) before it. Gains differ between the two
     stacks, hence the reference: the cord, whose barrier keeps it from enhancing and which holds no fat; marrow does
-    enhance and loses its fat signal with fat suppression, and muscle is not outlined.
+    enhance and loses its fat signal with fat suppression, and muscle is not outlined. Fat within the mass itself
+    still lowers the ratio where only the later stack is fat-suppressed.
 
     Parameters
     ----------
@@ -123,8 +124,8 @@ def _core(region: BoolMap) -> BoolMap:
     return inner if inner.sum() >= FEWEST_VOXELS else region
 
 
-def _unaffected_marrow(anatomy: Anatomy, bodies: BoolMap, extent: Extent) -> BoolMap:
-    """Keep the bodies of the nearest vertebrae beyond the mass's ends and the margin."""
+def _unaffected_marrow(anatomy: Anatomy, bodies: BoolMap, centreline: Centreline, extent: Extent) -> BoolMap:
+    """Keep the nearest unaffected bodies, of each the half next to the canal: surface coils fade with depth."""
     first, last = extent.vertebrae
     out = np.zeros_like(bodies)
     centres = np.array([v.centre_lps_mm for v in anatomy.levels.vertebrae]).reshape(-1, 3)
@@ -135,9 +136,13 @@ def _unaffected_marrow(anatomy: Anatomy, bodies: BoolMap, extent: Extent) -> Boo
     if not chosen or not bodies.any():
         return out
     voxels = np.argwhere(bodies)
-    distance = np.linalg.norm(anatomy.tissues.grid.to_lps(voxels.astype(float))[:, None] - centres[None], axis=-1)
+    points = anatomy.tissues.grid.to_lps(voxels.astype(float))
+    distance = np.linalg.norm(points[:, None] - centres[None], axis=-1)
     keep = np.isin(distance.argmin(1), chosen) & (distance.min(1) <= BODY_RADIUS_MM)
-    out[tuple(voxels[keep].T)] = True
+    voxels, points = voxels[keep], points[keep]
+    if len(voxels):
+        depth = np.linalg.norm(points - centreline.points_lps[centreline.nearest(points)], axis=-1)
+        out[tuple(voxels[depth <= np.median(depth)].T)] = True
     return out
 
 

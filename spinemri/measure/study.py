@@ -26,6 +26,8 @@ from spinemri.volume import Volume
 
 __all__ = ["Measured", "measure_study"]
 
+UNREMARKABLE_MM = 10.0
+"""Where the canal slants out of the field of view a few sections at its ends are always cut."""
 EPIDURAL_SHARE = 0.02
 """Epidural fat takes at least a tenth of a normal canal; less than this share of sac and mass was never outlined."""
 
@@ -115,8 +117,9 @@ def _without_canal(anatomy: Anatomy) -> Measured:
         "No spinal canal was found: nothing can be measured along it. Check that a sagittal stack of the spine was "
         "read, or give masks of your own.",
     )
+    flags = () if any(f.code == flag.code for f in anatomy.flags) else (flag,)
     nothing = MassRecord(status="not_assessable")
-    return Measured(levels_record(anatomy.levels), nothing, CompromiseRecord(), (), (flag,))
+    return Measured(levels_record(anatomy.levels), nothing, CompromiseRecord(), (), flags)
 
 
 def _epidural_outlined(anatomy: Anatomy) -> bool:
@@ -139,7 +142,7 @@ def _canal_flags(canal: MeasuredCanal) -> tuple[Flag, ...]:
             )
         )
     missing = int(canal.stack.cut.sum())
-    if missing:
+    if missing * canal.sections.step_mm > UNREMARKABLE_MM:
         flags.append(
             Flag(
                 "CANAL_CUT",

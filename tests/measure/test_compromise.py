@@ -15,7 +15,8 @@ def test_a_posterior_mass_at_its_worst_section(measured, view):
     record = measured(**view).compromise
     # The mass's face lies at the canal's centre: 6 of 10 mm are left to the sac, 4 of 6 to the cord.
     assert record.mcc_percent == pytest.approx(40.0, abs=3.0)
-    assert record.mscc_percent == pytest.approx(100 / 3, abs=6.0)
+    # The mass dents this cord along its midline, which slices of 3.6 mm blunt: 4.0 mm are read as 4.4.
+    assert record.mscc_percent == pytest.approx(100 / 3, abs=8.0)
     assert record.reference_levels == ("T3", "T10")
     assert record.worst_level == "T6/7"
     assert record.worst_point_lps_mm == pytest.approx((0.0, 0.0, 0.0), abs=4.0)
