@@ -163,20 +163,26 @@ class TestSummary:
         measurements = make_result().measurements
         mass, worst, levels = study_lines(measurements)
         low, high = measurements.mass.volume_ci95_ml
-        assert mass == f"Mass: {measurements.mass.volume_ml:.2f} ml (95 % {low:.2f} to {high:.2f}), T5 to T8, posterior"
+        assert (
+            mass == f"Mass of {measurements.mass.volume_ml:.2f} ml (95 % {low:.2f} to {high:.2f}), T5 to T8, posterior"
+        )
         assert worst.startswith("Worst level: T6/7, occupancy 54 %, MCC")
         assert levels == "Levels: T4 to T10, absolute, counted from localizer:C2 (confidence 0.97)"
 
-    @pytest.mark.parametrize(("status", "said"), [("not_found", "none found"), ("not_assessable", "not assessed")])
+    @pytest.mark.parametrize(
+        ("status", "said"), [("not_found", "No mass found"), ("not_assessable", "Mass not assessed")]
+    )
     def test_a_study_without_numbers(self, status: str, said: str) -> None:
         mass, levels = study_lines(make_unmeasured(status).measurements)
-        assert mass == f"Mass: {said}"
+        assert mass == said
         assert levels == "Levels: unknown, counted from none (confidence 0.00)"
 
     def test_a_comparison_has_a_line_per_visit(self) -> None:
-        comparison = make_comparison(make_result(), make_followup())
-        first, second = comparison_lines(comparison)[:2]
-        assert first.startswith("Visit 1 2024-03-01: ")
+        results = make_result(), make_followup()
+        comparison = make_comparison(*results)
+        first, second = comparison_lines(comparison, [result.measurements.mass for result in results])[:2]
+        assert first.startswith("Visit 1, 2024-03-01: mass of ")
+        assert "T5 to T8, posterior, worst T6/7" in second
         assert f"change {comparison.timepoints[1].change_percent:+.1f} %" in second
         assert comparison.timepoints[1].verdict.replace("_", " ") in second
 

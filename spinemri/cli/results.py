@@ -68,7 +68,7 @@ def finish_comparison(compared: ComparedStudies, out: Path, *, quiet: bool) -> N
     typer.Exit
         Status 1 if a finding needs a person.
     """
-    lines = comparison_lines(compared.comparison)
+    lines = comparison_lines(compared.comparison, [result.measurements.mass for result in compared.results])
     flags = list(compared.comparison.quality.flags)
     lines += flag_lines(flags)
     for visit, result in enumerate(compared.results, start=1):

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 
 from spinemri.followup.record import Comparison, TimepointRecord
 from spinemri.measure.record import CompromiseRecord, FlagRecord, LevelsRecord, MassRecord, Measurements
@@ -23,28 +23,32 @@ def study_lines(measurements: Measurements) -> list[str]:
     -------
     list of str
     """
-    lines = [_mass_line(measurements.mass)]
+    lines = [_capitalised(_mass_line(measurements.mass))]
     if measurements.mass.status == "measured":
         lines.append(_compromise_line(measurements.compromise))
     return [*lines, _levels_line(measurements.levels)]
 
 
+def _capitalised(line: str) -> str:
+    return line[:1].upper() + line[1:]
+
+
 def _mass_line(mass: MassRecord) -> str:
     if mass.status == "not_found":
-        return "Mass: none found"
+        return "no mass found"
     if mass.status == "not_assessable":
-        return "Mass: not assessed"
+        return "mass not assessed"
     parts = [_volume(mass.volume_ml, mass.volume_ci95_ml)]
     if mass.extent and mass.extent.from_level and mass.extent.to_level:
         parts.append(f"{mass.extent.from_level} to {mass.extent.to_level}")
     if mass.position:
         parts.append(mass.position)
-    return f"Mass: {', '.join(parts)}"
+    return f"mass of {', '.join(parts)}"
 
 
 def _volume(volume_ml: float | None, interval: tuple[float, float] | None) -> str:
     if volume_ml is None:
-        return "volume not assessable"
+        return "unknown volume"
     if interval is None:
         return f"{volume_ml:.2f} ml"
     return f"{volume_ml:.2f} ml (95 % {interval[0]:.2f} to {interval[1]:.2f})"
@@ -69,16 +73,28 @@ def _levels_line(levels: LevelsRecord) -> str:
     return f"Levels: {span}{levels.numbering}, counted from {levels.anchor} (confidence {levels.confidence:.2f})"
 
 
-def comparison_lines(comparison: Comparison) -> list[str]:
-    """Say what each visit shows, and how it differs from the baseline."""
-    lines = [_visit_line(number, point) for number, point in enumerate(comparison.timepoints, start=1)]
+def comparison_lines(comparison: Comparison, masses: Sequence[MassRecord]) -> list[str]:
+    """Say what each visit shows, and how it differs from the baseline.
+
+    Parameters
+    ----------
+    comparison : Comparison
+    masses : sequence of MassRecord
+        Of the same visits.
+
+    Returns
+    -------
+    list of str
+    """
+    visits = zip(comparison.timepoints, masses, strict=True)
+    lines = [_visit_line(number, point, mass) for number, (point, mass) in enumerate(visits, start=1)]
     if comparison.recurrence.suspected:
         lines.append(f"Recurrence suspected since {comparison.recurrence.since}")
     return lines
 
 
-def _visit_line(number: int, point: TimepointRecord) -> str:
-    parts = [_volume(point.volume_ml, point.volume_ci95_ml)]
+def _visit_line(number: int, point: TimepointRecord, mass: MassRecord) -> str:
+    parts = [_mass_line(mass)]
     if point.worst_level:
         parts.append(f"worst {point.worst_level}")
     if point.mcc_percent is not None:
@@ -88,7 +104,7 @@ def _visit_line(number: int, point: TimepointRecord) -> str:
         parts.append(f"change {point.change_percent:+.1f} % (95 % {low:+.1f} to {high:+.1f})")
     if point.verdict:
         parts.append(point.verdict.replace("_", " "))
-    return f"Visit {number} {point.study_date or 'undated'}: {', '.join(parts)}"
+    return f"Visit {number}, {point.study_date or 'undated'}: {', '.join(parts)}"
 
 
 def flag_lines(flags: Iterable[FlagRecord], *, what: str = "") -> list[str]:
