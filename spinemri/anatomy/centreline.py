@@ -21,18 +21,21 @@ _WAVELENGTH_MM = 30.0
 """Undulations shorter than a vertebra with its disc are noise of the outline, not course of the canal."""
 
 _MIN_AREA_MM2 = 20.0
+_MIN_STEEPNESS = 0.42
+"""Cosine of the steepest angle from the vertical, 65 degrees, that a canal above the sacrum takes."""
 _COARSE_MM = 2.0
-_BRIDGE_MM = 7.0
-_BRIDGE_ELONGATION = 2.5
+_BRIDGE_MM = 5.0
+_BRIDGE_ELONGATION = 3.0
+_CORE_DEPTH_MM = 2.5
 _SECTION = SectionShape.box((-18.0, 18.0), (-20.0, 20.0))
 
 
 def find_centreline(tissues: TissueMap) -> Centreline | None:
     """Find the centre of the bony canal.
 
-    The canal's largest piece, with pieces in line with it across gaps of up to about 30 mm, is traversed end to end
-    inside the mask, then the path moves to the centroids of the sections perpendicular to it. A mass in the canal
-    belongs to the bony canal and so does not displace the line.
+    The canal's largest piece, with pieces in line with it across gaps of up to about 30 mm, is traversed from its
+    upper to its lower end inside the mask, then the path moves to the centroids of the sections perpendicular to it.
+    A mass in the canal belongs to the bony canal and so does not displace the line.
 
     Parameters
     ----------
@@ -55,6 +58,8 @@ def find_centreline(tissues: TissueMap) -> Centreline | None:
     main = canal.with_array(np.where(_refine(domain, canal), canal.array, np.float32(0.0)))
     for _ in range(5):
         points = recentre(points, main, _SECTION, wavelength_mm=_WAVELENGTH_MM, min_area_mm2=_MIN_AREA_MM2)
+        # The ends grow into whatever is connected, so the direction is checked every time.
+        points = _main_descent(points) if len(points) >= MIN_LENGTH_MM else points
         if len(points) < MIN_LENGTH_MM:
             return None
     curve = Curve.through(points)
@@ -98,21 +103,31 @@ def _main_piece(mask: NDArray[np.bool_], spacing: tuple[float, float, float]) ->
 
 
 def _traverse(mask: NDArray[np.bool_], domain: NDArray[np.bool_], coarse: Volume) -> NDArray[np.float64]:
-    """Walk through the canal between its two ends: the pair of voxels farthest apart along it."""
+    """Walk through the canal from its highest to its lowest place, as far as that leads caudally."""
     depth_mm = ndimage.distance_transform_edt(mask, sampling=coarse.spacing)
     cost = np.where(mask, 1.0 + 3.0 * np.exp(-depth_mm / 3.0), 6.0)
     cost[~domain] = -1.0
-    indices = np.argwhere(mask)
-    start = indices[indices[:, 2].argmax()]
-    for _ in range(2):
-        walk = MCP_Geometric(cost, sampling=coarse.spacing)
-        total, _ = walk.find_costs([tuple(start)])
-        reached = total[tuple(indices.T)]
-        end = indices[np.where(np.isfinite(reached), reached, -1.0).argmax()]
-        path = np.array(walk.traceback(tuple(end)), dtype=float)
-        start = end
-    points = coarse.grid.to_lps(path)
-    if points[0, 2] < points[-1, 2]:
-        points = points[::-1]
-    points = resample_evenly(points)
-    return smooth(points, np.ones(len(points)), _WAVELENGTH_MM)
+    # Specks and spikes at the surface are no ends of the canal.
+    core = np.argwhere(depth_mm >= min(_CORE_DEPTH_MM, float(depth_mm.max())))
+    height = coarse.grid.to_lps(core.astype(float))[:, 2]
+    walk = MCP_Geometric(cost, sampling=coarse.spacing)
+    walk.find_costs([tuple(core[height.argmax()])])
+    path = np.array(walk.traceback(tuple(core[height.argmin()])), dtype=float)
+    points = resample_evenly(coarse.grid.to_lps(path))
+    return _main_descent(smooth(points, np.ones(len(points)), _WAVELENGTH_MM))
+
+
+def _main_descent(points: NDArray[np.float64]) -> NDArray[np.float64]:
+    """Keep the longest stretch that runs caudally, and what follows it backwards into the sacrum.
+
+    False canal beside the true one, as in the face, is only reached by a detour across or upwards.
+    """
+    tangent = np.gradient(points, axis=0)
+    steepness = -tangent[:, 2] / np.maximum(np.linalg.norm(tangent, axis=1), 1e-9)
+    edges = np.flatnonzero(np.diff(np.concatenate([[0], (steepness > _MIN_STEEPNESS).astype(int), [0]])))
+    if not len(edges):
+        return points[:0]
+    first, stop = max(zip(edges[::2], edges[1::2], strict=True), key=lambda run: run[1] - run[0])
+    while stop < len(points) and tangent[stop, 1] > 0 and steepness[stop] > 0:
+        stop += 1
+    return points[first:stop]

@@ -7,6 +7,7 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 from scipy.ndimage import gaussian_filter1d
+from scipy.spatial import cKDTree
 
 from spinemri.anatomy.curve import Curve, SectionShape, extend, inside, recentre
 from spinemri.anatomy.model import Centreline, TissueMap
@@ -20,8 +21,12 @@ _MAX_ANTERIOR_MM = 62.0
 _MAX_LATERAL_MM = 28.0
 _WAVELENGTH_MM = 70.0
 _MIN_AREA_MM2 = 40.0
-_IN_FRONT_OF_CANAL = SectionShape.box((-50.0, -4.0), (-14.0, 14.0), 2.0)
-_AROUND_AXIS = SectionShape.box((-22.0, 22.0), (-14.0, 14.0), 2.0)
+_LINE_MM = 2.0
+_LATERAL_MM = np.arange(-8.0, 9.0, 4.0)
+_ANTERIOR_MM = np.arange(4.0, 56.0, _LINE_MM)
+_MAX_CANAL_GAP_MM = 20.0
+_MAX_INNER_GAP_MM = 6.0
+_MAX_DEPARTURE = 1.5
 _CORE = SectionShape.box((-7.0, 7.0), (-6.0, 6.0), 2.0)
 
 
@@ -57,12 +62,15 @@ class Column:
         True for voxels that lie in front of the canal, where bodies and discs may be.
     canal : Curve
         Centre of the bony canal.
+    reach_mm : float
+        How far in front of and behind the axis the bodies may reach.
     """
 
     axis: Curve
     profile: Profile
     front: Volume
     canal: Curve
+    reach_mm: float
 
 
 def find_column(tissues: TissueMap, centreline: Centreline) -> Column | None:
@@ -84,16 +92,18 @@ def find_column(tissues: TissueMap, centreline: Centreline) -> Column | None:
     front = _in_front_of(tissues, canal)
     bones = tissues.fraction(*_COLUMN_TISSUES)
     masked = bones.with_array(bones.array * front.array)
-    points = _start(masked, canal)
+    points, reach_mm = _start(masked, canal)
+    around = SectionShape.box((-reach_mm, reach_mm), (-14.0, 14.0), 2.0)
     for _ in range(5):
         if len(points) < 10:
             return None
-        points = recentre(points, masked, _AROUND_AXIS, wavelength_mm=_WAVELENGTH_MM, min_area_mm2=_MIN_AREA_MM2)
+        points = recentre(points, masked, around, wavelength_mm=_WAVELENGTH_MM, min_area_mm2=_MIN_AREA_MM2)
+        points = _beside_canal(points, canal)
     if len(points) < 10:
         return None
     # Discs at the ends and the sacrum's curve need some axis beyond the outermost body.
     axis = Curve.through(extend(points, 8.0))
-    return Column(axis, _profile(tissues, axis), front, canal)
+    return Column(axis, _profile(tissues, axis), front, canal, reach_mm)
 
 
 def _in_front_of(tissues: TissueMap, canal: Curve) -> Volume:
@@ -107,19 +117,46 @@ def _in_front_of(tissues: TissueMap, canal: Curve) -> Volume:
     return bones.with_array(front)
 
 
-def _start(bones: Volume, canal: Curve) -> NDArray[np.float64]:
-    """First guess of the axis: the centres of what lies in front of each point of the canal."""
-    places = _IN_FRONT_OF_CANAL.points(canal)
-    fraction = sample_at(bones, places).astype(np.float64)
-    area = fraction.sum(1) * _IN_FRONT_OF_CANAL.step_mm**2
-    found = np.flatnonzero(area > 2 * _MIN_AREA_MM2)
+def _start(bones: Volume, canal: Curve) -> tuple[NDArray[np.float64], float]:
+    """First guess of the axis, and how far around it the bodies reach.
+
+    On lines from the canal to the front the first stretch of bone is the body; what follows after a gap (the face,
+    islands) is not.
+    """
+    back = -np.tile(_ANTERIOR_MM[:, None], len(_LATERAL_MM)).ravel()
+    shape = SectionShape(back, np.tile(_LATERAL_MM, len(_ANTERIOR_MM)), _LINE_MM)
+    fraction = sample_at(bones, shape.points(canal)).reshape(len(canal), len(_ANTERIOR_MM), -1).mean(2)
+    near_mm, far_mm = _first_stretch(fraction > 0.35)
+    found = np.flatnonzero(far_mm - near_mm >= 8.0)
     if len(found) < 10:
-        return np.empty((0, 3))
-    centre = np.einsum("nm,nmk->nk", fraction, places)[found] / fraction.sum(1)[found, None]
-    depth_mm = np.einsum("ij,ij->i", canal.points[found] - centre, canal.posterior[found])
+        return np.empty((0, 3)), 0.0
     span = np.arange(found[0], found[-1] + 1)
-    depth_mm = gaussian_filter1d(np.interp(span, found, depth_mm), 15.0, mode="nearest")
-    return np.asarray(canal.points[span] - depth_mm[:, None] * canal.posterior[span])
+    middle = np.interp(span, found, ((near_mm + far_mm) / 2)[found])
+    depth_mm = gaussian_filter1d(middle, 15.0, mode="nearest")
+    reach_mm = float(np.clip(np.percentile((far_mm - near_mm)[found], 75) / 2 + 7.0, 12.0, 26.0))
+    return np.asarray(canal.points[span] - depth_mm[:, None] * canal.posterior[span]), reach_mm
+
+
+def _beside_canal(points: NDArray[np.float64], canal: Curve) -> NDArray[np.float64]:
+    """Cut the cranial end where it leaves the canal for the face or the skull base."""
+    if len(points) < 20:
+        return points
+    away_mm, _ = cKDTree(canal.points).query(points)
+    usual_mm = np.median(away_mm[: len(away_mm) // 2 + 10])
+    near = np.flatnonzero(away_mm < _MAX_DEPARTURE * usual_mm)
+    return points[near[0] :] if len(near) else points[:0]
+
+
+def _first_stretch(bone: NDArray[np.bool_]) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
+    """Nearest and farthest distance in mm of the bone next to the canal, line by line (n, m); equal where none."""
+    near = np.full(len(bone), np.nan)
+    far = np.full(len(bone), np.nan)
+    for distance, here in zip(_ANTERIOR_MM, bone.T, strict=True):
+        starts = here & np.isnan(near) & (distance <= _MAX_CANAL_GAP_MM)
+        near[starts] = distance
+        goes_on = here & (starts | (distance - far <= _MAX_INNER_GAP_MM))
+        far[goes_on] = distance
+    return np.nan_to_num(near), np.nan_to_num(far)
 
 
 def _profile(tissues: TissueMap, axis: Curve) -> Profile:

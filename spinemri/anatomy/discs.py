@@ -23,6 +23,8 @@ _SPACING_LOG_SD = 0.2
 _MISSED_DISC_COST = 2.0
 _MAX_MISSED = 3
 _PROMONTORY_EVIDENCE = 2.5
+_CLEAR_DISC = 0.5
+_CLEAR_DISC_BONUS_MM = 20.0
 _MIN_SPACING_MM, _MAX_SPACING_MM = 9.0, 50.0
 
 SPACING_GROWTH_PER_MM = 0.0013
@@ -50,12 +52,15 @@ class DiscRow:
         Which disc borders the sacrum; discs below it (S1/2) are left out, so it is the last or none.
     promontory_evidence : float
         0..1: share of the column above and below that disc that agrees with it.
+    sacral_disc : bool
+        A disc as clear as a mobile one lies one level below it.
     """
 
     marks: tuple[DiscMark, ...]
     log_spacing: float
     promontory: int | None = None
     promontory_evidence: float = 0.0
+    sacral_disc: bool = False
 
     def spacing_mm(self, position_mm: float) -> float:
         """Return the expected distance between neighbouring discs at an arc length of the axis."""
@@ -209,12 +214,22 @@ def _with_promontory(row: DiscRow, profile: Profile) -> DiscRow:
         return row
     agreement = _agreement(profile)
     index = np.clip(np.round([mark.position_mm for mark in row.marks]).astype(int), 0, len(agreement) - 1)
-    chosen = int(agreement[index].argmax())
-    if abs(row.marks[chosen].position_mm - border) > 0.6 * row.spacing_mm(border):
+    # Where S1 looks half like a body, a clear disc above it speaks against the border below it.
+    disc = gaussian_filter1d(profile.disc, _SMOOTHING_MM, mode="nearest")
+    clear = np.array([disc[max(0, i - 3) : i + 4].max() > _CLEAR_DISC for i in index])
+    chosen = int((agreement[index] + _CLEAR_DISC_BONUS_MM * clear).argmax())
+    if abs(row.marks[chosen].position_mm - border) > 1.3 * row.spacing_mm(border):
         return row
     reach = round(1.5 * row.spacing_mm(border))
     place = int(index[chosen])
     above, below = slice(max(0, place - reach), place), slice(place, place + reach)
     right = profile.body[above].sum() + profile.sacrum[below].sum()
     wrong = profile.sacrum[above].sum() + profile.body[below].sum()
-    return DiscRow(row.marks[: chosen + 1], row.log_spacing, chosen, float(right / max(right + wrong, 1e-6)))
+    evidence = float(right / max(right + wrong, 1e-6))
+    sacral_disc = _disc_below(profile, place, row.spacing_mm(border))
+    return DiscRow(row.marks[: chosen + 1], row.log_spacing, chosen, evidence, sacral_disc)
+
+
+def _disc_below(profile: Profile, place: int, spacing_mm: float) -> bool:
+    window = profile.disc[place + round(0.5 * spacing_mm) : place + round(1.4 * spacing_mm)]
+    return bool(gaussian_filter1d(window, _SMOOTHING_MM).max() > _CLEAR_DISC) if len(window) else False

@@ -19,6 +19,8 @@ _SLOPE_RIDGE = 2000.0
 _MAX_SLOPE = 0.6
 _SACRAL_BODY_SHARE = 0.85
 _CENTRE_REACH_MM = 22.0
+_CUT_SHARE = 0.01
+_MIN_BODY_SHARE = 0.35
 
 
 @dataclass(frozen=True)
@@ -29,16 +31,21 @@ class BodyInstance:
     ----------
     centre_lps_mm : tuple of float
     complete : bool
-        False where the field of view cuts it above, below, in front or behind.
+        False where the field of view cuts it above, below, in front or behind, or much of it was not found.
+    cut : bool
+        The field of view cuts it.
     height_mm : float
         Extent along the column.
+    volume_mm3 : float
     sacral : bool
         It is the upper end of the sacrum.
     """
 
     centre_lps_mm: tuple[float, float, float]
     complete: bool
+    cut: bool
     height_mm: float
+    volume_mm3: float
     sacral: bool = False
 
 
@@ -112,7 +119,7 @@ def find_chain(tissues: TissueMap, centreline: Centreline) -> Chain | None:
     planes = np.array([_plane(mark, disc_voxels, row.spacing_mm(mark.position_mm)) for mark in row.marks])
     disc_of = _nearest_disc(disc_voxels, planes, row)
     body_of = _body_between(body_voxels, planes, row)
-    bodies = tuple(_body(body_voxels, body_of == i, i, row, column) for i in range(len(planes) + 1))
+    bodies = _without_crumbs([_body(body_voxels, body_of == i, i, row, column) for i in range(len(planes) + 1)])
     discs = tuple(
         _disc(mark, plane, disc_voxels.lps[disc_of == i], column)
         for i, (mark, plane) in enumerate(zip(row.marks, planes, strict=True))
@@ -120,6 +127,18 @@ def find_chain(tissues: TissueMap, centreline: Centreline) -> Chain | None:
     hidden = [i for i, body in enumerate(bodies) if body is None]
     body_map = _map(body_voxels, np.where(np.isin(body_of, hidden), -1, body_of), column.front)
     return Chain(discs, bodies, body_map, _map(disc_voxels, disc_of, column.front), column, row)
+
+
+def _without_crumbs(bodies: list[BodyInstance | None]) -> tuple[BodyInstance | None, ...]:
+    """Drop what lies beyond the outermost discs, inside the image, and is too small for a body."""
+    usual_mm3 = float(np.median([body.volume_mm3 for body in bodies if body is not None] or [0.0]))
+    outermost = (0, len(bodies) - 1)
+    return tuple(
+        None
+        if number in outermost and body is not None and not body.cut and body.volume_mm3 < _MIN_BODY_SHARE * usual_mm3
+        else body
+        for number, body in enumerate(bodies)
+    )
 
 
 def _voxels(tissues: TissueMap, column: Column, wanted: tuple[Tissue, ...]) -> _Voxels:
@@ -171,7 +190,7 @@ def _body_between(voxels: _Voxels, planes: NDArray[np.float64], row: DiscRow) ->
 
 
 def _body(voxels: _Voxels, mine: NDArray[np.bool_], which: int, row: DiscRow, column: Column) -> BodyInstance | None:
-    core = mine & (np.abs(voxels.back) < _CENTRE_REACH_MM) & (np.abs(voxels.left) < _CENTRE_REACH_MM)
+    core = mine & (np.abs(voxels.back) < column.reach_mm) & (np.abs(voxels.left) < _CENTRE_REACH_MM)
     if not core.any():
         return None
     height_mm = float(np.subtract(*np.percentile(voxels.along[core], [97.5, 2.5])))
@@ -183,8 +202,11 @@ def _body(voxels: _Voxels, mine: NDArray[np.bool_], which: int, row: DiscRow, co
     if _cut_share(voxels.index[core], column.front.shape, (0,)) > 0.02:
         centre = _into_canal_plane(centre, column)
     sacral = row.promontory is not None and which == len(row.marks)
-    complete = edge < 0.01 and height_mm > 0.45 * spacing_mm
-    return BodyInstance((float(centre[0]), float(centre[1]), float(centre[2])), complete, height_mm, sacral)
+    cut = edge >= _CUT_SHARE
+    complete = not cut and height_mm > 0.45 * spacing_mm
+    volume_mm3 = float(core.sum()) * column.front.grid.voxel_volume_mm3
+    place = (float(centre[0]), float(centre[1]), float(centre[2]))
+    return BodyInstance(place, complete, cut, height_mm, volume_mm3, sacral)
 
 
 def _cut_share(index: NDArray[np.intp], shape: tuple[int, int, int], axes: tuple[int, ...]) -> float:

@@ -2,24 +2,26 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import numpy as np
 from numpy.typing import NDArray
 
 from spinemri.anatomy.anchors import Anchor, axis_anchor, reference_anchor, sacral_anchor, user_anchor
 from spinemri.anatomy.instances import Chain, find_chain
+from spinemri.anatomy.likelihood import likely_offsets
 from spinemri.anatomy.model import Centreline, Disc, Levels, Numbering, TissueMap, Vertebra
-from spinemri.anatomy.norms import offset_probabilities
 from spinemri.errors import Flag, Severity
-from spinemri.nomenclature import REGULAR_COLUMN, Tissue, disc_id, disc_name, vertebra_id
-from spinemri.volume import Volume, sample_at
+from spinemri.nomenclature import REGULAR_COLUMN, disc_id, disc_name, vertebra_id
+from spinemri.volume import Volume
 
 __all__ = ["LevelHints", "name_levels"]
 
 _FILLED_GAP_FACTOR = 0.85
 _MAX_RELATIVE_CONFIDENCE = 0.6
 _MIN_PITCHES = 2
+_MIN_ANCHOR_CONFIDENCE = 0.5
+_SACRAL_DISC_FACTOR = 0.8
 
 
 @dataclass(frozen=True, eq=False)
@@ -98,16 +100,22 @@ def _count(chain: Chain, centreline: Centreline, tissues: TissueMap, hints: Leve
         axis_anchor(chain, centreline, tissues),
         sacral_anchor(chain, centreline, tissues),
     )
-    anchors = [anchor for anchor in found if anchor is not None]
     flags = _unmatched(hints, found)
+    chances = likely_offsets(chain, centreline, tissues)
+    anchors, doubts = _plausible([anchor for anchor in found if anchor is not None], chances)
+    flags += doubts
     if not anchors:
-        return _relative(chain, centreline, tissues, flags)
+        return _relative(chain, chances, flags)
     chosen, others = anchors[0], anchors[1:]
     confidence, more = _agreement(chosen, others)
     names = _names(chain, chosen.offset)
     if None in [name for name, body in zip(names, chain.bodies, strict=True) if body is not None]:
         confidence *= 0.4
         more += (Flag("LEVELS_BEYOND_COLUMN", f"Counting from {chosen.source} leaves bodies without a name."),)
+    if chosen.source == "sacrum" and chain.row.sacral_disc:
+        confidence *= _SACRAL_DISC_FACTOR
+        message = "A well-formed disc lies below the one counted as L5/S1: lumbarised S1, sacralised L5, or neither."
+        more += (Flag("TRANSITIONAL_SUSPECTED", message),)
     numbering: Numbering = "absolute" if chosen.absolute else "relative"
     flags += chosen.flags + more
     if not chosen.absolute:
@@ -169,13 +177,33 @@ def _with_gaps(chain: Chain, count: _Count) -> _Count:
     return _Count(count.names, count.numbering, count.anchor, confidence, count.body, flags)
 
 
-def _relative(chain: Chain, centreline: Centreline, tissues: TissueMap, flags: tuple[Flag, ...]) -> _Count:
+def _plausible(anchors: list[Anchor], chances: dict[int, float]) -> tuple[list[Anchor], tuple[Flag, ...]]:
+    """Weigh what was recognised in the image against what the sizes of the levels and the cord allow.
+
+    A network may take thoracic bodies for sacrum; a person or a matched stack is not doubted.
+    """
+    kept: list[Anchor] = []
+    flags: tuple[Flag, ...] = ()
+    for anchor in anchors:
+        if anchor.source not in {"C2", "sacrum"} or not chances:
+            kept.append(anchor)
+            continue
+        # The square root allows for levels that vary together.
+        ratio = (chances.get(anchor.offset, 0.0) / max(chances.values())) ** 0.5
+        likely = anchor.confidence * ratio
+        confidence = likely / (likely + 1.0 - anchor.confidence)
+        if confidence >= _MIN_ANCHOR_CONFIDENCE:
+            kept.append(replace(anchor, confidence=confidence))
+        else:
+            message = f"What looks like the {anchor.source} contradicts the sizes of the levels or the cord; not used."
+            flags += (Flag("LEVEL_ANCHOR_IMPLAUSIBLE", message),)
+    return kept, flags
+
+
+def _relative(chain: Chain, chances: dict[int, float], flags: tuple[Flag, ...]) -> _Count:
     """Offer the numbering that sizes and conus make most likely."""
-    pitch = np.diff([disc.position_mm for disc in chain.discs])
-    conus, reaches = _cord_end(chain, centreline, tissues)
-    chances = offset_probabilities(pitch, 1, len(chain.bodies) - (chain.bodies[-1] is None), conus, reaches)
     unnamed = tuple(None for _ in chain.bodies)
-    if len(pitch) < _MIN_PITCHES or not chances:
+    if len(chain.discs) <= _MIN_PITCHES or not chances:
         message = "Neither C2 nor the sacrum nor enough levels are visible; give a level with --level, e.g. T12@x,y,z."
         flags = (*flags, Flag("NO_LEVEL_ANCHOR", message))
         return _Count(unnamed, "unknown", "none", 0.0, 0, flags)
@@ -187,28 +215,6 @@ def _relative(chain: Chain, centreline: Centreline, tissues: TissueMap, flags: t
     flags = (*flags, Flag("NO_LEVEL_ANCHOR", message))
     count = _Count(_names(chain, ranked[0][0]), "relative", "none", confidence, first, flags)
     return _with_gaps(chain, count)
-
-
-def _cord_end(chain: Chain, centreline: Centreline, tissues: TissueMap) -> tuple[float | None, float | None]:
-    """Where the cord ends, in bodies of the chain, and how far down it is seen; None for what is not seen."""
-    offsets = np.arange(-6.0, 7.0, 2.0)
-    back, left = np.meshgrid(offsets, offsets, indexing="ij")
-    places = (
-        centreline.points_lps[:, None]
-        + back.ravel()[None, :, None] * centreline.posterior[:, None]
-        + left.ravel()[None, :, None] * centreline.left[:, None]
-    )
-    area_mm2 = 4.0 * sample_at(tissues.fraction(Tissue.CORD), places).sum(1)
-    cord = np.flatnonzero(area_mm2 > 10.0)
-    if len(cord) < 40:
-        return None, None
-    end = int(cord[-1])
-    along = float(chain.column.axis.coordinates(centreline.points_lps[end : end + 1])[0, 0])
-    edges = [disc.position_mm for disc in chain.discs]
-    pitch = chain.row.spacing_mm(along)
-    level = float(np.interp(along, [edges[0] - pitch, *edges, edges[-1] + pitch], range(len(edges) + 2)))
-    seen_below = end < len(centreline) - 25
-    return (level if seen_below else None), level
 
 
 def _disc_label(names: tuple[str | None, ...], number: int) -> str | None:

@@ -26,6 +26,7 @@ CONUS_LEVEL = REGULAR_COLUMN.index("L1") + 0.3
 _CONUS_SD_LEVELS = 0.8
 _PITCH_LOG_SD = 0.09
 _SIZE_LOG_SD = 0.12
+_MAX_SIZE_SD = 2.5
 _FIRST, _LAST = REGULAR_COLUMN.index("C3"), REGULAR_COLUMN.index("L5")
 _NORM = np.array([np.log(PITCH_MM[name]) for name in REGULAR_COLUMN[_FIRST : _LAST + 1]])
 
@@ -72,7 +73,8 @@ def _size_score(pitch_mm: NDArray[np.float64], start: int) -> float:
     residual = np.log(pitch_mm) - _NORM[start - _FIRST : start - _FIRST + len(pitch_mm)]
     size = residual.sum() / (len(residual) + (_PITCH_LOG_SD / _SIZE_LOG_SD) ** 2)
     misfit = float((np.minimum(np.abs(residual - size) / _PITCH_LOG_SD, 3.0) ** 2).sum())
-    return float(-0.5 * (misfit + (size / _SIZE_LOG_SD) ** 2))
+    # Capped: a small child's lumbar spine is still a lumbar spine.
+    return float(-0.5 * (misfit + min(abs(size) / _SIZE_LOG_SD, _MAX_SIZE_SD) ** 2))
 
 
 def _cord_score(offset: int, conus: float | None, cord_reaches: float | None) -> float:

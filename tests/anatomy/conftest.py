@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from functools import cache
 
 import numpy as np
 import pytest
@@ -62,12 +63,13 @@ def frames(points: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
     return tangent, back / np.linalg.norm(back, axis=1, keepdims=True)
 
 
+@cache
 def make_column(
     first: str = "T11",
     last: str = "S1",
     *,
-    spacing: tuple[float, float, float] = (3.6, 0.8, 0.8),
-    slices: int = 15,
+    spacing: tuple[float, float, float] = (3.6, 1.1, 1.0),
+    slices: int = 13,
     oblique_deg: float = 8.0,
     kyphosis_deg: float = -20.0,
     scoliosis_mm: float = 0.0,
@@ -119,7 +121,9 @@ def _grid(canal, edges, axes, slices, margin_mm, sacral_mm) -> Grid:
 def _paint(grid, canal, names, edges, sacral_mm, mass_mm) -> np.ndarray:
     voxels = grid.to_lps(np.moveaxis(np.indices(grid.shape), 0, -1).reshape(-1, 3).astype(float))
     tangent, back = frames(canal)
-    _, near = cKDTree(canal).query(voxels)
+    # Voxels beyond 90 mm belong to nothing; they get some frame that puts them outside everything.
+    _, near = cKDTree(canal).query(voxels, distance_upper_bound=90.0)
+    near = np.minimum(near, len(canal) - 1)
     offset = voxels - canal[near]
     arc = near + np.einsum("ij,ij->i", offset, tangent[near])
     ap = np.einsum("ij,ij->i", offset, back[near])

@@ -14,7 +14,7 @@ CASES = {
     "lumbosacral": {},
     "kyphosis": {"first": "T2", "last": "T12", "kyphosis_deg": 60.0},
     "scoliosis": {"first": "T4", "last": "L3", "scoliosis_mm": 18.0, "slices": 21},
-    "thin slices": {"spacing": (0.9, 0.7, 0.7), "slices": 25, "oblique_deg": 3.0},
+    "thin slices": {"spacing": (1.2, 0.9, 0.9), "slices": 19, "oblique_deg": 3.0},
     "steeply oblique": {"first": "T4", "last": "L1", "oblique_deg": 20.0},
 }
 

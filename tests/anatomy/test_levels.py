@@ -47,7 +47,7 @@ def without_disc(column, name, *, into=Tissue.BODY):
     "settings",
     [
         {},
-        {"first": "T9", "spacing": (0.9, 0.7, 0.7), "slices": 25},
+        {"first": "T9", "spacing": (1.2, 0.9, 0.9), "slices": 19},
         {"first": "T10", "scoliosis_mm": 10.0, "oblique_deg": 12.0},
         {"first": "T8", "scale": 0.75},
         {"blur_voxels": 1.5},
