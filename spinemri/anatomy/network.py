@@ -126,4 +126,5 @@ def _from_working_grid(probability: NDArray[np.float32], volume: Volume) -> NDAr
         mode="nearest",
         output=np.float32,
     )
-    return out / out.sum(0, keepdims=True)
+    out /= out.sum(0, keepdims=True)
+    return out

@@ -12,7 +12,7 @@ from spinemri.export import write_comparison, write_study
 from spinemri.followup import Radiotherapy, compare_results, rename_levels, transfer_levels
 from spinemri.followup.record import Comparison
 from spinemri.intake import read_studies
-from spinemri.intake.model import Study
+from spinemri.intake.model import Role, Study, Weighting
 from spinemri.measure.record import QualityRecord
 from spinemri.measure.result import StudyResult
 from spinemri.pipeline.events import Recorder
@@ -152,10 +152,20 @@ def _with_baseline_levels(baseline: StudyResult, prepared: Prepared, recorder: R
     """Name the levels of a follow-up as those of the baseline."""
     with recorder.stage("levels", visit):
         levels, flags = transfer_levels(
-            baseline.anatomy, baseline.primary_image, prepared.anatomy, prepared.primary_image
+            baseline.anatomy,
+            baseline.primary_image,
+            prepared.anatomy,
+            prepared.primary_image,
+            same_sequence=_sequence(baseline) == _sequence(prepared),
         )
         levels = replace(levels, flags=tuple(dict.fromkeys((*levels.flags, *flags))))
     return replace(prepared, anatomy=rename_levels(prepared.anatomy, levels))
+
+
+def _sequence(visit: StudyResult | Prepared) -> tuple[Role, Weighting, bool | None] | None:
+    """Return what decides the contrast of the images that levels are compared on."""
+    stack = visit.study.by_role(visit.primary)
+    return (visit.primary, stack.weighting, stack.fat_suppressed) if stack else None
 
 
 def _failure(what: str, error: InputError) -> Flag:

@@ -6,6 +6,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass, replace
 
 from spinemri.anatomy import network
+from spinemri.anatomy.alignment import align_series
 from spinemri.anatomy.build import build_anatomy
 from spinemri.anatomy.centreline import find_centreline
 from spinemri.anatomy.levels import LevelHints, name_levels
@@ -81,6 +82,7 @@ def prepare_study(study: Study, options: Options, recorder: Recorder, visit: int
     with recorder.stage("load", visit):
         images, load_flags = load_images(study)
         primary = choose_primary(images, load_flags)
+        images, moved = align_series(images, primary)
     with recorder.stage("anatomy", visit):
         tissues, model_sha256 = _segment(study, images, primary, options)
         tissues, seed_flags = _with_wanted_mass(quantised(tissues), options)
@@ -88,7 +90,7 @@ def prepare_study(study: Study, options: Options, recorder: Recorder, visit: int
         anatomy = build_anatomy(tissues, hints=hints, model_sha256=model_sha256)
     with recorder.stage("mass", visit):
         mass = _mass(tissues, anatomy, options)
-    flags = (*study.flags, *load_flags, *missing_sequences(images), *seed_flags)
+    flags = (*study.flags, *load_flags, *moved, *missing_sequences(images), *seed_flags)
     return Prepared(replace(study, flags=flags), images, primary, anatomy, mass)
 
 
