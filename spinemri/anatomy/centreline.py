@@ -27,6 +27,7 @@ _COARSE_MM = 2.0
 _BRIDGE_MM = 5.0
 _BRIDGE_ELONGATION = 3.0
 _CORE_DEPTH_MM = 2.5
+_END_ZONE_MM = 8.0
 _SECTION = SectionShape.box((-18.0, 18.0), (-20.0, 20.0))
 
 
@@ -111,10 +112,19 @@ def _traverse(mask: NDArray[np.bool_], domain: NDArray[np.bool_], coarse: Volume
     core = np.argwhere(depth_mm >= min(_CORE_DEPTH_MM, float(depth_mm.max())))
     height = coarse.grid.to_lps(core.astype(float))[:, 2]
     walk = MCP_Geometric(cost, sampling=coarse.spacing)
-    walk.find_costs([tuple(core[height.argmax()])])
-    path = np.array(walk.traceback(tuple(core[height.argmin()])), dtype=float)
+    depth = depth_mm[tuple(core.T)]
+    walk.find_costs([tuple(_deepest(core, depth, height.max() - height))])
+    path = np.array(walk.traceback(tuple(_deepest(core, depth, height - height.min()))), dtype=float)
     points = resample_evenly(coarse.grid.to_lps(path))
     return _main_descent(smooth(points, np.ones(len(points)), _WAVELENGTH_MM))
+
+
+def _deepest(
+    voxels: NDArray[np.intp], depth_mm: NDArray[np.float64], from_end_mm: NDArray[np.float64]
+) -> NDArray[np.intp]:
+    """Return the voxel farthest from the wall near an end: the outermost ones lie in a corner."""
+    near = from_end_mm <= _END_ZONE_MM
+    return np.asarray(voxels[near][depth_mm[near].argmax()])
 
 
 def _main_descent(points: NDArray[np.float64]) -> NDArray[np.float64]:

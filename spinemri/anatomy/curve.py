@@ -17,6 +17,8 @@ __all__ = ["Curve", "SectionShape", "extend", "inside", "recentre", "resample_ev
 Points = NDArray[np.float64]
 
 _LEFT_LPS = np.array([1.0, 0.0, 0.0])
+_END_MM = 8
+_GROWTH_MM = 12.0
 
 
 @dataclass(frozen=True, eq=False)
@@ -184,7 +186,7 @@ def recentre(
     (m, 3) ndarray
         A 1 mm polyline; empty where the structure has no section that is large enough.
     """
-    curve = Curve.through(extend(points, 12.0))
+    curve = Curve.through(_straightened(points))
     places = shape.points(curve)
     fraction = np.clip(sample_at(volume, places), 0.0, 1.0).astype(np.float64)
     area = fraction.sum(1) * shape.step_mm**2
@@ -197,6 +199,16 @@ def recentre(
     # A plane beyond the end may still cut the structure's corner: the curve ends where it leaves the structure.
     ends = np.flatnonzero(found & (sample_at(volume, smoothed) > 0.3))
     return resample_evenly(smoothed[ends[0] : ends[-1] + 1]) if len(ends) > 5 else np.empty((0, 3))
+
+
+def _straightened(points: Points) -> Points:
+    """Replace the ends by straight ones, somewhat longer, so that the curve can grow.
+
+    A plane that the structure's end clips has a centroid off the axis, which would tilt the plane further at every
+    round; a straight end keeps the direction of the curve further in.
+    """
+    kept = points[_END_MM:-_END_MM] if len(points) > 5 * _END_MM else points
+    return extend(kept, _GROWTH_MM + (len(points) - len(kept)) / 2, fit_mm=2 * _END_MM)
 
 
 def _trust(area: NDArray[np.float64], places: Points, found: NDArray[np.bool_], grid: Grid) -> NDArray[np.float64]:

@@ -20,6 +20,7 @@ _MAX_SLOPE = 0.6
 _SACRAL_BODY_SHARE = 0.85
 _CENTRE_REACH_MM = 22.0
 _CUT_SHARE = 0.01
+_DENS_FREE_SHARE = 1.1
 _MIN_BODY_SHARE = 0.35
 
 
@@ -194,11 +195,13 @@ def _body(voxels: _Voxels, mine: NDArray[np.bool_], which: int, row: DiscRow, co
     if not core.any():
         return None
     height_mm = float(np.subtract(*np.percentile(voxels.along[core], [97.5, 2.5])))
-    spacing_mm = row.spacing_mm(float(voxels.along[core].mean()))
+    spacing_mm = row.spacing_mm(float(voxels.along[core].max()))
     if height_mm < 0.2 * spacing_mm or core.sum() < 20:
         return None
     edge = _cut_share(voxels.index[core], column.front.shape, (1, 2))
-    centre = voxels.lps[core].mean(0)
+    # The centre of the axis is that of its body: the dens above it is left out.
+    level = core & (voxels.along > float(voxels.along[core].max()) - _DENS_FREE_SHARE * spacing_mm)
+    centre = voxels.lps[level].mean(0)
     if _cut_share(voxels.index[core], column.front.shape, (0,)) > 0.02:
         centre = _into_canal_plane(centre, column)
     sacral = row.promontory is not None and which == len(row.marks)
