@@ -55,6 +55,9 @@ def segment(
 ) -> TissueMap:
     """Segment a sagittal stack slice by slice.
 
+    Each slice is seen twice, with its neighbours as they are and exchanged, and both results are averaged: a mirrored
+    patient gets exactly the mirrored result.
+
     Parameters
     ----------
     volume : Volume
@@ -83,8 +86,8 @@ def segment(
     last = len(slices) - 1
     for index in range(len(slices)):
         rows = np.clip([index - offset, index, index + offset], 0, last)
-        probability = _infer(np.concatenate([slices[rows], planes])[None])[0]
-        coverage[:, index] = _from_working_grid(probability, volume)
+        views = [np.concatenate([slices[order], planes]) for order in (rows, rows[::-1])]
+        coverage[:, index] = _from_working_grid(_infer(np.stack(views)).mean(0), volume)
     return TissueMap(coverage, volume.affine, volume.frame_of_reference_uid)
 
 
