@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import numpy as np
+from numpy.typing import NDArray
 
 from spinemri.anatomy.curve import Curve, SectionShape
 from spinemri.anatomy.instances import Chain
@@ -14,7 +15,8 @@ from spinemri.volume import sample_at
 __all__ = ["likely_offsets"]
 
 _CORD_SECTION = SectionShape.box((-6.0, 6.0), (-6.0, 6.0), 2.0)
-_MIN_CORD_MM2 = 10.0
+_MIN_CORD_MM2 = 16.0
+_MAX_CORD_GAP_MM = 8
 _MIN_CORD_MM = 40
 _SEEN_BELOW_CORD_MM = 25
 
@@ -44,13 +46,22 @@ def _cord_end(chain: Chain, centreline: Centreline, tissues: TissueMap) -> tuple
     """Where the cord ends, in bodies of the chain, and how far down it is seen; None for what is not seen."""
     curve = Curve(centreline.points_lps, centreline.tangent, centreline.posterior, centreline.left)
     fraction = sample_at(tissues.fraction(Tissue.CORD), _CORD_SECTION.points(curve))
-    cord = np.flatnonzero(fraction.sum(1) * _CORD_SECTION.step_mm**2 > _MIN_CORD_MM2)
-    if len(cord) < _MIN_CORD_MM:
+    end = _end_of_longest_run(fraction.sum(1) * _CORD_SECTION.step_mm**2 > _MIN_CORD_MM2)
+    if end is None:
         return None, None
-    end = int(cord[-1])
     along = float(chain.column.axis.coordinates(centreline.points_lps[end : end + 1])[0, 0])
     edges = [disc.position_mm for disc in chain.discs]
     pitch = chain.row.spacing_mm(along)
     level = float(np.interp(along, [edges[0] - pitch, *edges, edges[-1] + pitch], range(len(edges) + 2)))
     seen_below = end < len(centreline) - _SEEN_BELOW_CORD_MM
     return (level if seen_below else None), level
+
+
+def _end_of_longest_run(cord: NDArray[np.bool_]) -> int | None:
+    """Caudal end of the longest stretch of cord; strands of the cauda equina taken for cord come in shorter ones."""
+    present = np.flatnonzero(cord)
+    if not len(present):
+        return None
+    runs = np.split(present, np.flatnonzero(np.diff(present) > _MAX_CORD_GAP_MM) + 1)
+    longest = max(runs, key=len)
+    return int(longest[-1]) if len(longest) >= _MIN_CORD_MM else None

@@ -23,7 +23,7 @@ PITCH_MM: dict[str, float] = {
 CONUS_LEVEL = REGULAR_COLUMN.index("L1") + 0.3
 """The conus medullaris ends at the middle of L1 on average, 95 % between T12 and L2 (GK)."""
 
-_CONUS_SD_LEVELS = 0.8
+_CONUS_SD_LEVELS = 1.2
 _PITCH_LOG_SD = 0.09
 _SIZE_LOG_SD = 0.12
 _MAX_SIZE_SD = 2.5
@@ -79,7 +79,7 @@ def _size_score(pitch_mm: NDArray[np.float64], start: int) -> float:
 
 def _cord_score(offset: int, conus: float | None, cord_reaches: float | None) -> float:
     if conus is not None:
-        return -0.5 * min(abs(offset + conus - CONUS_LEVEL) / _CONUS_SD_LEVELS, 4.0) ** 2
+        return -0.5 * min(abs(offset + conus - CONUS_LEVEL) / _CONUS_SD_LEVELS, 2.5) ** 2
     if cord_reaches is not None:
-        return -0.5 * min(max(offset + cord_reaches - CONUS_LEVEL, 0.0) / _CONUS_SD_LEVELS, 4.0) ** 2
+        return -0.5 * min(max(offset + cord_reaches - CONUS_LEVEL, 0.0) / _CONUS_SD_LEVELS, 2.5) ** 2
     return 0.0

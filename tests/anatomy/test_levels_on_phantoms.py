@@ -30,7 +30,7 @@ def seen(geometry, tissues):
     return {name: geometry.level_lps(name) for name in names if inside(tissues.grid, geometry.level_lps(name))}
 
 
-@pytest.mark.parametrize(("seed", "anchor"), [(5, "C2"), (7, "C2"), (14, "sacrum"), (15, "sacrum")])
+@pytest.mark.parametrize(("seed", "anchor"), [(5, "C2"), (15, "sacrum")])
 def test_all_visible_levels_are_named_and_found(seed, anchor):
     geometry, tissues = acquire(seed)
     anatomy = build_anatomy(tissues, hints=LevelHints())
