@@ -19,6 +19,7 @@ from spinemri.volume import Volume
 __all__ = ["MassThresholds", "find_mass"]
 
 _CORE = 0.5
+_REACH = 0.3
 _MARGIN_MM = 3.0
 _MAXIMUM_DISTANCE_MM = 20.0
 _FORAMEN_MM = 25.0
@@ -42,9 +43,10 @@ class MassThresholds(Protocol):
 def find_mass(tissues: TissueMap, centreline: Centreline | None, settings: MassThresholds) -> Mass:
     """Decide whether there is a mass, and describe it.
 
-    Parts are connected regions where mass takes at least half of the voxels. A part counts if it holds the minimum
-    volume, its score reaches the threshold, and it comes within 20 mm of the canal's centre. Each keeps the
-    coverage within 3 mm of it, so that partial volume at its border counts towards the volume.
+    Parts are connected regions where mass takes three tenths of the voxels or more. A part counts if its core, the
+    voxels that mass fills by half or more, holds the minimum volume, the core's score reaches the threshold, and it
+    comes within 20 mm of the canal's centre. Each keeps the coverage within 3 mm of it, so that partial volume at
+    its border counts towards the volume: two thresholds keep thin edges, which one would cut off.
 
     Parameters
     ----------
@@ -61,7 +63,7 @@ def find_mass(tissues: TissueMap, centreline: Centreline | None, settings: MassT
         flag = Flag("NO_CANAL", "No spinal canal was found, so no mass can be looked for.", Severity.ERROR)
         return _nothing(tissues, "not_assessable", 0.0, (flag,))
     coverage = tissues.fraction(*_MASS)
-    parts = cc3d.connected_components(np.asarray(coverage.array >= _CORE), connectivity=18)
+    parts = cc3d.connected_components(np.asarray(coverage.array >= _REACH), connectivity=18)
     kept, best = _keep(parts, coverage, centreline, settings)
     if not kept.any():
         return _nothing(tissues, "not_found", best, ())
@@ -75,7 +77,8 @@ def _keep(
     kept = np.zeros(parts.shape, dtype=bool)
     best = 0.0
     for label, box in enumerate(ndimage.find_objects(parts), start=1):
-        inside = parts[box] == label
+        part = parts[box] == label
+        inside = part & (coverage.array[box] >= _CORE)
         values = coverage.array[box][inside]
         volume_ml = float(values.sum()) * coverage.grid.voxel_volume_mm3 / 1000
         if volume_ml < settings.minimum_volume_ml or not _near_canal(inside, box, coverage, centreline):
@@ -83,7 +86,7 @@ def _keep(
         score = float(values.mean())
         best = max(best, score)
         if score >= settings.existence_threshold:
-            kept[box] |= inside
+            kept[box] |= part
     return kept, best
 
 
@@ -104,8 +107,8 @@ def _describe(
     probability = coverage.with_array(np.where(reach, coverage.array, 0).astype(np.float32))
     outside = tissues.coverage[Tissue.MASS_OUTSIDE] > tissues.coverage[Tissue.MASS_CANAL]
     ids = np.where(outside, int(Tissue.MASS_OUTSIDE), int(Tissue.MASS_CANAL))
-    mask = coverage.with_array(np.where(kept, ids, 0).astype(np.uint8))
-    truncated = _touches_edge(kept)
+    mask = coverage.with_array(np.where(kept & (coverage.array >= _CORE), ids, 0).astype(np.uint8))
+    truncated = _touches_edge(mask.array > 0)
     flags = (_edge_flag(),) if truncated else ()
     return Mass(
         status="measured",

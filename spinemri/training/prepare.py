@@ -27,7 +27,7 @@ UNLABELLED = (
 )
 """Healthy scans without labels that may be trained on; none of them shows a sacrum."""
 
-_SHARES = {"real-none": 0.17, "real-mass": 0.18, "real-other": 0.06, "real-unlabelled": 0.04, "phantom": 0.55}
+_SHARES = {"real-none": 0.14, "real-mass": 0.15, "real-other": 0.05, "real-unlabelled": 0.03, "phantom": 0.63}
 
 
 def prepare_spider(data: Path, cache: Path, kinds: Sequence[str]) -> None:
@@ -56,19 +56,19 @@ def prepare_unlabelled(data: Path, cache: Path) -> None:
             save_stack(unlabelled_stack(data / name), path)
 
 
-def prepare_phantoms(cache: Path, numbers: Iterable[int]) -> None:
-    """Write generated stacks, each from its own seed; files that exist are kept."""
+def prepare_phantoms(cache: Path, numbers: Iterable[int], *, with_mass: bool | None = None) -> None:
+    """Write generated stacks, each from its own seed, with a mass or not (None: drawn); files that exist are kept."""
     for number in numbers:
         path = cache / f"phantom-{number:05d}.npz"
         if not path.exists():
-            save_stack(_phantom_stack(np.random.default_rng((7, number))), path)
+            save_stack(_phantom_stack(np.random.default_rng((7, number)), with_mass), path)
 
 
-def _phantom_stack(rng: np.random.Generator) -> TrainingStack:
+def _phantom_stack(rng: np.random.Generator, with_mass: bool | None) -> TrainingStack:
     # Imported here: rendering is slow to import and real scans do not need it.
     from spinemri.phantom.training import training_stack  # noqa: PLC0415
 
-    image, tissues, weighting, fat_suppressed, contrast_enhanced = training_stack(rng)
+    image, tissues, weighting, fat_suppressed, contrast_enhanced = training_stack(rng, with_mass=with_mass)
     flat = flatten_illumination(image)
     target = np.rint(tissues.coverage * 255).astype(np.uint8)
     condition = condition_planes(weighting, fat_suppressed=fat_suppressed, contrast_enhanced=contrast_enhanced)
