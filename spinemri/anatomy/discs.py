@@ -104,8 +104,12 @@ def _candidates(profile: Profile) -> tuple[NDArray[np.float64], NDArray[np.float
     strength = _EVIDENCE_PER_FRACTION * (disc[peaks] * (1.0 - between_sacrum) - _NEUTRAL_PEAK)
     position, evidence = peaks.astype(float), np.minimum(strength, _MAX_EVIDENCE)
     border = _sacral_border(profile)
-    if border is not None and not (np.abs(position - border) < _MIN_SPACING_MM).any():
-        position, evidence = np.append(position, border), np.append(evidence, _PROMONTORY_EVIDENCE)
+    if border is not None:
+        # A faint disc there is believed more; where there is none, the border itself stands for the disc.
+        near = np.abs(position - border) < _MIN_SPACING_MM
+        evidence = np.where(near, np.minimum(evidence + _PROMONTORY_EVIDENCE, _MAX_EVIDENCE), evidence)
+        if not near.any():
+            position, evidence = np.append(position, border), np.append(evidence, _PROMONTORY_EVIDENCE)
     order = np.argsort(position)
     return position[order], evidence[order]
 

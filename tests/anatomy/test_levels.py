@@ -214,3 +214,10 @@ def test_same_input_same_output(make_column):
     assert one.levels == two.levels
     np.testing.assert_array_equal(one.centreline.points_lps, two.centreline.points_lps)
     np.testing.assert_array_equal(one.level_map.array, two.level_map.array)
+
+
+def test_the_sacral_border_stands_for_a_missing_lumbosacral_disc(make_column):
+    column = make_column(first="T11")
+    levels = build_anatomy(without_disc(column, "L5"), hints=NO_HINTS).levels
+    assert levels.anchor == "sacrum"
+    assert named(levels)["L5"] == pytest.approx(column.body_centres["L5"], abs=5.0)
