@@ -21,6 +21,7 @@ __all__ = ["MassThresholds", "find_mass"]
 _CORE = 0.5
 _REACH = 0.3
 _MARGIN_MM = 3.0
+_MARGIN_SLICES = 1.5
 _MAXIMUM_DISTANCE_MM = 20.0
 _FORAMEN_MM = 25.0
 _MASS = (Tissue.MASS_CANAL, Tissue.MASS_OUTSIDE)
@@ -45,8 +46,8 @@ def find_mass(tissues: TissueMap, centreline: Centreline | None, settings: MassT
 
     Parts are connected regions where mass takes three tenths of the voxels or more. A part counts if its core, the
     voxels that mass fills by half or more, holds the minimum volume, the core's score reaches the threshold, and it
-    comes within 20 mm of the canal's centre. Each keeps the coverage within 3 mm of it, so that partial volume at
-    its border counts towards the volume: two thresholds keep thin edges, which one would cut off.
+    comes within 20 mm of the canal's centre. Each keeps the coverage within 3 mm or one and a half slices of it, so
+    that partial volume at its border counts towards the volume, in the neighbouring slices too.
 
     Parameters
     ----------
@@ -102,7 +103,7 @@ def _describe(
     tissues: TissueMap, coverage: Volume, kept: NDArray[np.bool_], centreline: Centreline, score: float
 ) -> Mass:
     reach = ndimage.distance_transform_edt(~kept, sampling=coverage.spacing) <= max(
-        _MARGIN_MM, 1.01 * coverage.spacing[0]
+        _MARGIN_MM, _MARGIN_SLICES * coverage.spacing[0]
     )
     probability = coverage.with_array(np.where(reach, coverage.array, 0).astype(np.float32))
     outside = tissues.coverage[Tissue.MASS_OUTSIDE] > tissues.coverage[Tissue.MASS_CANAL]
