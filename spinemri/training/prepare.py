@@ -61,10 +61,10 @@ def prepare_phantoms(cache: Path, numbers: Iterable[int], *, with_mass: bool | N
     for number in numbers:
         path = cache / f"phantom-{number:05d}.npz"
         if not path.exists():
-            save_stack(_phantom_stack(np.random.default_rng((7, number)), with_mass), path)
+            save_stack(_phantom_stack(np.random.default_rng((7, number)), with_mass=with_mass), path)
 
 
-def _phantom_stack(rng: np.random.Generator, with_mass: bool | None) -> TrainingStack:
+def _phantom_stack(rng: np.random.Generator, *, with_mass: bool | None) -> TrainingStack:
     # Imported here: rendering is slow to import and real scans do not need it.
     from spinemri.phantom.training import training_stack  # noqa: PLC0415
 
