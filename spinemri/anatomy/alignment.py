@@ -104,7 +104,7 @@ def estimate_shift(fixed: Volume, moving: Volume) -> NDArray[np.float64]:
     if gained < _MINIMUM_GAIN or np.linalg.norm(shift) > _BELIEVABLE_MM:
         return np.zeros(3)
     # The metric's sums differ in the last bits from run to run; a hundredth of a millimetre is the same every time.
-    return np.round(shift, 2)
+    return np.round(shift, 2) + 0.0
 
 
 def _registration() -> sitk.ImageRegistrationMethod:
