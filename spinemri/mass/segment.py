@@ -7,16 +7,14 @@ from collections.abc import Mapping
 import numpy as np
 from numpy.typing import NDArray
 
+from spinemri.anatomy.alignment import SAGITTAL_SERIES
 from spinemri.anatomy.model import TissueMap
 from spinemri.anatomy.network import segment
 from spinemri.intake.model import Role, Stack
 from spinemri.nomenclature import Tissue
 from spinemri.volume import Grid, Volume, resample
 
-__all__ = ["SAGITTAL_ROLES", "fuse", "segment_study"]
-
-SAGITTAL_ROLES = (Role.SAGITTAL_T2, Role.SAGITTAL_T1, Role.SAGITTAL_T1_POST_FS)
-"""Stacks that the network is run on, in the order in which one becomes the primary."""
+__all__ = ["fuse", "segment_study"]
 
 
 def segment_study(
@@ -42,7 +40,7 @@ def segment_study(
     """
     main = images[primary][0]
     maps = [(_segment(*images[primary]), weights.get(primary, 1.0) or 1.0)]
-    for role in SAGITTAL_ROLES:
+    for role in SAGITTAL_SERIES:
         if role is primary or role not in images or weights.get(role, 0.0) <= 0.0:
             continue
         volume, stack = images[role]
