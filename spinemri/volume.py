@@ -24,7 +24,17 @@ import numpy as np
 from numpy.typing import NDArray
 from scipy import ndimage
 
-__all__ = ["Grid", "Volume", "apply_affine", "canonical", "crop", "nearest_axes", "resample", "sample_at"]
+__all__ = [
+    "Grid",
+    "Volume",
+    "apply_affine",
+    "canonical",
+    "canonical_grid",
+    "crop",
+    "nearest_axes",
+    "resample",
+    "sample_at",
+]
 
 FloatArray = NDArray[np.floating[Any]]
 
@@ -178,6 +188,32 @@ def nearest_axes(affine: NDArray[np.float64]) -> tuple[list[int], list[bool]]:
     return order, flips
 
 
+def canonical_grid(grid: Grid) -> Grid:
+    """Permute and flip the axes of a grid so that they run closest to left, posterior and superior.
+
+    The affine is rounded to single precision, the most a NIfTI header can hold: a scan has the same geometry whether
+    it comes as DICOM or as NIfTI. At half a metre from the origin that is 0.00003 mm.
+
+    Parameters
+    ----------
+    grid : Grid
+        In any axis order.
+
+    Returns
+    -------
+    Grid
+    """
+    order, flips = nearest_axes(grid.affine)
+    affine = grid.affine.copy()
+    affine[:, :3] = grid.affine[:, order]
+    shape = tuple(grid.shape[axis] for axis in order)
+    for axis, flip in enumerate(flips):
+        if flip:
+            affine[:3, 3] += affine[:3, axis] * (shape[axis] - 1)
+            affine[:3, axis] *= -1
+    return Grid((shape[0], shape[1], shape[2]), affine.astype(np.float32).astype(np.float64))
+
+
 def canonical(volume: Volume) -> Volume:
     """Permute and flip axes so that they run closest to left, posterior and superior; no resampling.
 
@@ -189,18 +225,12 @@ def canonical(volume: Volume) -> Volume:
     Returns
     -------
     Volume
-        Same voxels at the same places in the patient.
+        Same voxels at the same places in the patient, on the `canonical_grid`.
     """
     order, flips = nearest_axes(volume.affine)
-    array = np.transpose(volume.array, order)
-    affine = volume.affine.copy()
-    affine[:, :3] = volume.affine[:, order]
-    for axis, flip in enumerate(flips):
-        if flip:
-            array = np.flip(array, axis)
-            affine[:3, 3] += affine[:3, axis] * (array.shape[axis] - 1)
-            affine[:3, axis] *= -1
-    return Volume(np.ascontiguousarray(array), affine, volume.frame_of_reference_uid)
+    axes = tuple(axis for axis, flip in enumerate(flips) if flip)
+    array = np.ascontiguousarray(np.flip(np.transpose(volume.array, order), axes))
+    return Volume(array, canonical_grid(volume.grid).affine, volume.frame_of_reference_uid)
 
 
 def crop(volume: Volume, start: Sequence[int], stop: Sequence[int]) -> Volume:

@@ -22,9 +22,9 @@ from spinemri.intake.classify import (
 from spinemri.intake.model import Plane, Stack, Weighting
 from spinemri.intake.pixels import DicomReader
 from spinemri.intake.rules import SeriesRules
-from spinemri.intake.slices import canonical_grid, plan_slices, plane_of
+from spinemri.intake.slices import plan_slices, plane_of
 from spinemri.intake.tags import Frame, SeriesTags
-from spinemri.volume import Grid
+from spinemri.volume import Grid, canonical_grid
 
 __all__ = ["Candidate", "Traits", "classify_stack", "dicom_candidates", "height_range_mm", "slice_axis"]
 

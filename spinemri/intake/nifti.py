@@ -33,10 +33,9 @@ from spinemri.intake.fields import iso_date
 from spinemri.intake.model import Plane, Rejected, Stack, Study, Weighting
 from spinemri.intake.roles import choose_roles
 from spinemri.intake.rules import SeriesRules
-from spinemri.intake.slices import canonical_grid
 from spinemri.intake.sources import Source, contents_sha256
 from spinemri.intake.tags import SeriesTags
-from spinemri.volume import Grid, Volume, canonical
+from spinemri.volume import Grid, Volume, canonical, canonical_grid
 
 __all__ = ["NiftiReader", "is_nifti", "nifti_studies"]
 

@@ -13,7 +13,7 @@ from spinemri.intake.model import Plane
 from spinemri.intake.tags import Frame
 from spinemri.volume import Grid, nearest_axes
 
-__all__ = ["SlicePlan", "canonical_grid", "plan_slices", "plane_of"]
+__all__ = ["SlicePlan", "plan_slices", "plane_of"]
 
 _TOLERANCE = 0.02
 _TOLERANCE_MM = 0.05
@@ -121,19 +121,6 @@ def _judge(
         message = f"{span}; {uneven} of {len(exact)} slices were interpolated onto even spacing."
         flags.append(Flag("UNEVEN_SPACING", message))
     return tuple(flags), ""
-
-
-def canonical_grid(grid: Grid) -> Grid:
-    """Return the grid that `spinemri.volume.canonical` gives a volume on `grid`."""
-    order, flips = nearest_axes(grid.affine)
-    affine = grid.affine.copy()
-    affine[:, :3] = grid.affine[:, order]
-    shape = tuple(grid.shape[axis] for axis in order)
-    for axis, flip in enumerate(flips):
-        if flip:
-            affine[:3, 3] += affine[:3, axis] * (shape[axis] - 1)
-            affine[:3, axis] *= -1
-    return Grid((shape[0], shape[1], shape[2]), affine)
 
 
 def plane_of(grid: Grid, slice_axis: int) -> Plane:
