@@ -22,6 +22,9 @@ __all__ = ["CHANNELS_IN", "Plan", "partial_label_loss", "train"]
 
 CHANNELS_IN = 7
 
+_CANAL = frozenset({Tissue.CORD, Tissue.DURAL_SAC, Tissue.EPIDURAL, Tissue.MASS_CANAL, Tissue.MASS_OUTSIDE})
+"""What an error costs most: the contents of the canal, and what grows out of it."""
+
 
 @dataclass(frozen=True)
 class Plan:
@@ -70,19 +73,21 @@ def partial_label_loss(logits: torch.Tensor, target: torch.Tensor, members: torc
     Returns
     -------
     () tensor
-        Mean over pixels, those in and near the spine weighted four times.
+        Mean over pixels, those near the spine weighted four times and those near the canal twelve times.
     """
     probability = torch.softmax(logits.float(), dim=1)
     grouped = torch.einsum("ngc,nchw->nghw", members, probability)
     loss = -(target * torch.log(grouped.clamp_min(1e-6))).sum(1)
-    weight = 1 + 3 * _near_spine(target, members)
+    elsewhere = [tissue for tissue in Tissue if tissue not in _CANAL]
+    weight = 1 + 3 * _near(target, members, [Tissue.BACKGROUND]) + 8 * _near(target, members, elsewhere)
     return (loss * weight).sum() / weight.sum()
 
 
-def _near_spine(target: torch.Tensor, members: torch.Tensor) -> torch.Tensor:
-    """Pixels within 6 of anything but background; a function of place, so probabilities stay calibrated."""
-    spine = 1 - members[:, :, int(Tissue.BACKGROUND)]
-    inside = torch.einsum("ng,nghw->nhw", spine, target)
+def _near(target: torch.Tensor, members: torch.Tensor, outside: Sequence[Tissue]) -> torch.Tensor:
+    """Pixels within 6 of a group without any of the tissues; a function of place, so probabilities stay calibrated."""
+    wanted = 1 - members[:, :, [int(tissue) for tissue in outside]].amax(2)
+    wanted = wanted * (members.sum(2) > 0)
+    inside = torch.einsum("ng,nghw->nhw", wanted, target)
     grown = torch.nn.functional.max_pool2d(inside[:, None], 13, stride=1, padding=6)
     return grown[:, 0].clamp(0, 1)
 
