@@ -8,7 +8,7 @@ from __future__ import annotations
 import hashlib
 import json
 from pathlib import Path
-from typing import Any
+from typing import Any, Literal
 
 import yaml
 from pydantic import BaseModel, ConfigDict, Field, ValidationError
@@ -20,6 +20,7 @@ __all__ = [
     "FollowupSettings",
     "MassSettings",
     "ReportSettings",
+    "SegmentationSettings",
     "SequenceWeights",
     "config_sha256",
     "load_config",
@@ -35,6 +36,21 @@ class Settings(BaseModel):
     """Base of all groups of settings: immutable, unknown keys refused."""
 
     model_config = ConfigDict(frozen=True, extra="forbid")
+
+
+class SegmentationSettings(Settings):
+    """What outlines the tissues.
+
+    Attributes
+    ----------
+    engine : {"network", "totalspineseg", "spineps", "sct"}
+        Our network, or a tool that the user has installed, run as a process of its own.
+    timeout_minutes : float
+        When such a process is given up.
+    """
+
+    engine: Literal["network", "totalspineseg", "spineps", "sct"] = "network"
+    timeout_minutes: float = Field(60.0, gt=0, le=1440)
 
 
 class SequenceWeights(Settings):
@@ -89,6 +105,7 @@ class ReportSettings(Settings):
 class Config(Settings):
     """All settings of a run."""
 
+    segmentation: SegmentationSettings = SegmentationSettings()
     mass: MassSettings = MassSettings()
     followup: FollowupSettings = FollowupSettings()
     report: ReportSettings = ReportSettings()

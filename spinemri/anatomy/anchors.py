@@ -108,7 +108,7 @@ def reference_anchor(chain: Chain, reference: Levels, source: str) -> Anchor | N
     chain : Chain
     reference : Levels
     source : str
-        ``"localizer"``, or ``"baseline"`` for levels brought from an earlier visit by registration.
+        ``"localizer"``, ``"labels"``, or ``"baseline"`` for levels brought from an earlier visit by registration.
 
     Returns
     -------

@@ -33,9 +33,9 @@ class LevelHints:
     user : tuple of (name, point)
         Vertebra names with a point of their body in LPS mm.
     reference : Levels or None
-        Levels of another stack in the same frame of reference, or brought from an earlier visit.
+        Levels of another stack in the same frame of reference, brought from an earlier visit, or named by a mask.
     reference_source : str
-        ``"localizer"`` or ``"baseline"``.
+        ``"localizer"``, ``"baseline"`` or ``"labels"``.
     """
 
     user: tuple[tuple[str, tuple[float, float, float]], ...] = ()
@@ -80,12 +80,20 @@ def name_levels(tissues: TissueMap, centreline: Centreline, hints: LevelHints) -
         LEVEL_UNKNOWN if the user named a level that does not exist.
     """
     chain = find_chain(tissues, centreline)
+    if chain is None and hints.reference is not None and hints.reference_source == "labels":
+        return _as_given(hints.reference, hints), _empty_map(tissues)
     if chain is None:
         message = "No row of vertebral bodies and discs was found in front of the canal; give masks with --labels."
         flag = Flag("LEVELS_NOT_FOUND", message)
         return Levels((), (), "unknown", "none", 0.0, (flag,)), _empty_map(tissues)
     count = _count(chain, centreline, tissues, hints)
     return _levels(chain, count), _level_map(chain, count.names)
+
+
+def _as_given(levels: Levels, hints: LevelHints) -> Levels:
+    """Take the levels of masks without bodies and discs at their word: there is nothing to match them with."""
+    flags = _unmatched(replace(hints, reference=None), (None, None))
+    return replace(levels, anchor=f"labels:{levels.anchor}", flags=flags)
 
 
 def _empty_map(tissues: TissueMap) -> Volume:
@@ -180,12 +188,14 @@ def _with_gaps(chain: Chain, count: _Count) -> _Count:
 def _plausible(anchors: list[Anchor], chances: dict[int, float]) -> tuple[list[Anchor], tuple[Flag, ...]]:
     """Weigh what was recognised in the image against what the sizes of the levels and the cord allow.
 
-    A network may take thoracic bodies for sacrum; a person or a matched stack is not doubted.
+    A network may take thoracic bodies for sacrum, or number a crop from one; a person or a matched stack is not
+    doubted.
     """
     kept: list[Anchor] = []
     flags: tuple[Flag, ...] = ()
     for anchor in anchors:
-        if anchor.source not in {"C2", "sacrum"} or not chances:
+        seen = anchor.source in {"C2", "sacrum"}
+        if not (seen or anchor.source.startswith("labels:")) or not chances:
             kept.append(anchor)
             continue
         # The square root allows for levels that vary together.
@@ -195,8 +205,8 @@ def _plausible(anchors: list[Anchor], chances: dict[int, float]) -> tuple[list[A
         if confidence >= _MIN_ANCHOR_CONFIDENCE:
             kept.append(replace(anchor, confidence=confidence))
         else:
-            message = f"What looks like the {anchor.source} contradicts the sizes of the levels or the cord; not used."
-            flags += (Flag("LEVEL_ANCHOR_IMPLAUSIBLE", message),)
+            what = f"What looks like the {anchor.source} contradicts" if seen else "The names in the masks contradict"
+            flags += (Flag("LEVEL_ANCHOR_IMPLAUSIBLE", f"{what} the sizes of the levels or the cord; not used."),)
     return kept, flags
 
 

@@ -141,7 +141,8 @@ class Levels:
     numbering : {"absolute", "relative", "unknown"}
         `relative`: names are the most likely ones but nothing anchors them.
     anchor : str
-        ``"sacrum"``, ``"C2"``, ``"user"``, ``"localizer:sacrum"``, ``"localizer:C2"``, ``"baseline"`` or ``"none"``.
+        ``"sacrum"``, ``"C2"``, ``"user"``, ``"localizer:sacrum"``, ``"localizer:C2"``, ``"baseline"``,
+        ``"labels:totalspineseg"``, ``"labels:spineps"``, ``"labels:sct"`` or ``"none"``.
     confidence : float
         Probability that the names are right.
     """

@@ -32,6 +32,9 @@ Contrast = Annotated[str | None, typer.Option("--contrast", help="What NIfTI inp
 Level = Annotated[
     list[str] | None, typer.Option("--level", help="A vertebra you can see: T12@x,y,z in LPS mm; repeatable.")
 ]
+Segmenter = Annotated[
+    str | None, typer.Option("--segmenter", help="Tool that outlines the tissues: totalspineseg, spineps or sct.")
+]
 Overwrite = Annotated[bool, typer.Option("--overwrite", help="Replace the results of an earlier run.")]
 Quiet = Annotated[bool, typer.Option("--quiet", "-q", help="Print nothing but errors.")]
 JsonLog = Annotated[bool, typer.Option("--json-log", help="Progress as JSON lines on stderr.")]
@@ -92,8 +95,9 @@ def run(
         str | None, typer.Option("--mass-seed", help="x,y,z in LPS mm: measure the mass nearest to this point.")
     ] = None,
     labels: Annotated[
-        Path | None, typer.Option("--labels", help="NIfTI of tissue ids in place of the network.")
+        Path | None, typer.Option("--labels", help="Masks in place of the network: NIfTI, or folder of another tool.")
     ] = None,
+    segmenter: Segmenter = None,
     *,
     no_mass: Annotated[bool, typer.Option("--no-mass", help="Measure the canal only.")] = False,
     overwrite: Overwrite = False,
@@ -113,6 +117,7 @@ def run(
             levels=level,
             mass_seed=mass_seed,
             labels=[labels] if labels else None,
+            segmenter=segmenter,
             with_mass=not no_mass,
             overwrite=overwrite,
         )
@@ -131,8 +136,9 @@ def compare(
     contrast: Contrast = None,
     level: Level = None,
     labels: Annotated[
-        list[Path] | None, typer.Option("--labels", help="NIfTI of tissue ids in place of the network; one per study.")
+        list[Path] | None, typer.Option("--labels", help="Masks in place of the network, one per study.")
     ] = None,
+    segmenter: Segmenter = None,
     rt_start: Annotated[str | None, typer.Option(help="First day of radiotherapy, YYYY-MM-DD.")] = None,
     rt_end: Annotated[str | None, typer.Option(help="Last day of radiotherapy, YYYY-MM-DD.")] = None,
     rt_levels: Annotated[str | None, typer.Option(help="Treated vertebrae, e.g. T3-T9.")] = None,
@@ -151,7 +157,9 @@ def compare(
         from spinemri.followup import parse_radiotherapy
         from spinemri.pipeline import compare_studies
 
-        options = study_options(config=config, contrast=contrast, levels=level, labels=labels, overwrite=overwrite)
+        options = study_options(
+            config=config, contrast=contrast, levels=level, labels=labels, segmenter=segmenter, overwrite=overwrite
+        )
         radiotherapy = parse_radiotherapy(
             start=rt_start, end=rt_end, dose_gy=rt_dose_gy, fractions=rt_fractions, levels=rt_levels
         )

@@ -8,7 +8,7 @@ from pathlib import Path
 import typer
 
 from spinemri.cli.summary import comparison_lines, flag_lines, study_lines
-from spinemri.cli.values import parse_levels, parse_point
+from spinemri.cli.values import parse_levels, parse_point, with_segmenter
 from spinemri.config import load_config
 from spinemri.measure.record import FlagRecord, Measurements
 from spinemri.pipeline import ComparedStudies, Options
@@ -27,6 +27,7 @@ def study_options(
     overwrite: bool,
     mass_seed: str | None = None,
     labels: Sequence[Path] | None = None,
+    segmenter: str | None = None,
     with_mass: bool = True,
 ) -> Options:
     """Check the options of a command.
@@ -34,10 +35,10 @@ def study_options(
     Raises
     ------
     UsageError
-        BAD_CONFIG, BAD_LEVEL or BAD_POINT.
+        BAD_CONFIG, BAD_LEVEL, BAD_POINT or BAD_SEGMENTER.
     """
     return Options(
-        config=load_config(config),
+        config=with_segmenter(load_config(config), segmenter, has_labels=bool(labels)),
         contrast=contrast,
         labels=tuple(labels or ()),
         with_mass=with_mass,

@@ -4,11 +4,13 @@ from __future__ import annotations
 
 import math
 from collections.abc import Sequence
+from typing import get_args
 
+from spinemri.config import Config, SegmentationSettings
 from spinemri.errors import UsageError
 from spinemri.nomenclature import vertebra_id, vertebra_name
 
-__all__ = ["parse_level", "parse_levels", "parse_point"]
+__all__ = ["parse_level", "parse_levels", "parse_point", "with_segmenter"]
 
 Point = tuple[float, float, float]
 
@@ -69,3 +71,21 @@ def parse_levels(texts: Sequence[str]) -> tuple[tuple[str, Point], ...]:
         if names.count(name) > 1:
             raise UsageError("BAD_LEVEL", f"--level names {name} twice.", "Give each vertebra once.")
     return levels
+
+
+def with_segmenter(config: Config, name: str | None, *, has_labels: bool) -> Config:
+    """Put ``--segmenter`` into the settings.
+
+    Raises
+    ------
+    UsageError
+        BAD_SEGMENTER if there is no such tool, or masks were given, too.
+    """
+    if name is None:
+        return config
+    known = get_args(SegmentationSettings.model_fields["engine"].annotation)
+    if name not in known:
+        raise UsageError("BAD_SEGMENTER", f"--segmenter got {name!r}.", f"Give one of {', '.join(known)}.")
+    if has_labels:
+        raise UsageError("BAD_SEGMENTER", f"Both --labels and --segmenter {name} were given.", "Give one of them.")
+    return config.model_copy(update={"segmentation": config.segmentation.model_copy(update={"engine": name})})

@@ -1,95 +1,149 @@
-"""Masks from elsewhere in the place of the network's."""
+"""Masks from elsewhere in the place of the network's: ours, or those of another tool in its own numbering."""
 
 from __future__ import annotations
 
+from dataclasses import dataclass
 from pathlib import Path
 
-import nibabel as nib
 import numpy as np
-from numpy.typing import NDArray
 
-from spinemri.errors import UsageError
+from spinemri.anatomy.given import levels_of_bodies, levels_of_cord, levels_of_discs, to_tissues
+from spinemri.anatomy.model import Levels
+from spinemri.anatomy.numberings import OURS, SPINEPS, TOTALSPINESEG, Scheme, recognise
+from spinemri.errors import Flag, Severity, UsageError
 from spinemri.nomenclature import Tissue
-from spinemri.volume import Grid, Volume, apply_affine
+from spinemri.pipeline.label_files import LabelFiles, find_label_files, nearest_ids, read_fractions, read_ids
+from spinemri.volume import Grid, Volume
 
-__all__ = ["read_labels"]
+__all__ = ["GivenAnatomy", "read_labels"]
 
-_LPS_FROM_RAS = np.diag([-1.0, -1.0, 1.0, 1.0])
 _CANAL = (Tissue.CORD, Tissue.DURAL_SAC, Tissue.EPIDURAL, Tissue.MASS_CANAL)
 _COLUMN = (Tissue.BODY, Tissue.DISC)
 _REMEDY = (
     "Use the ids 1 cord, 2 dural sac, 3 epidural space, 4 vertebral body, 5 posterior elements, 6 disc, 7 sacrum, "
-    "8 mass in the canal, 9 mass outside it."
+    "8 mass in the canal, 9 mass outside it, or a mask as TotalSpineSeg, SPINEPS or the Spinal Cord Toolbox wrote it."
 )
+_SCT = "sct"
 
 
-def read_labels(path: Path, grid: Grid) -> Volume:
-    """Read a mask of tissue ids and bring it onto the grid of the primary stack.
+@dataclass(frozen=True, eq=False)
+class GivenAnatomy:
+    """What masks say.
+
+    Attributes
+    ----------
+    tissues : Volume
+        uint8 tissue ids on the primary grid.
+    levels : Levels or None
+        Where the masks name levels; `anchor` is the tool.
+    outlines_mass : bool
+        Whether a mask without a mass means that there is none.
+    outlines_column : bool
+        Whether the tool outlines vertebrae at all.
+    flags : tuple of Flag
+    """
+
+    tissues: Volume
+    levels: Levels | None = None
+    outlines_mass: bool = True
+    outlines_column: bool = True
+    flags: tuple[Flag, ...] = ()
+
+
+def read_labels(path: Path, grid: Grid) -> GivenAnatomy:
+    """Read masks and bring them onto the grid of the primary stack, in our tissue ids.
 
     Parameters
     ----------
     path : Path
-        NIfTI on any grid of the same patient space.
+        NIfTI on any grid of the same patient space, or the folder that a tool wrote.
     grid : Grid
         Of the primary sagittal stack, LPS mm.
 
     Returns
     -------
-    Volume
-        uint8 tissue ids on `grid`, nearest neighbour.
+    GivenAnatomy
 
     Raises
     ------
     UsageError
-        BAD_LABELS if the file is no mask, uses other ids, lacks the canal or the vertebral column, or lies
+        BAD_LABELS if a file is no mask, uses unknown ids, lacks the canal or the vertebral column, or lies
         elsewhere in the patient.
     """
-    volume = _read(path)
-    _check_ids(path, volume)
-    moved = _nearest(volume, grid)
-    if not moved.any():
+    files = find_label_files(path)
+    if files.tissues is None:
+        return _from_toolbox(files, grid)
+    labels = read_ids(files.tissues)
+    scheme = _scheme(files.tissues, labels)
+    moved = _within(files.tissues, labels, grid)
+    tissues = to_tissues(moved, scheme)
+    if scheme is OURS:
+        return GivenAnatomy(tissues)
+    levels, flags = _named(files, moved, tissues, scheme)
+    return GivenAnatomy(tissues, levels, scheme.outlines_mass, flags=(_translated(scheme.title), *flags))
+
+
+def _within(path: Path, labels: Volume, grid: Grid) -> Volume:
+    moved = nearest_ids(labels, grid)
+    if not moved.array.any():
         raise UsageError(
             "BAD_LABELS", f"{path.name} does not overlap the sagittal series.", "Give a mask in the same patient space."
         )
-    return Volume(moved, grid.affine)
+    return moved
 
 
-def _nearest(volume: Volume, grid: Grid) -> NDArray[np.uint8]:
-    """Take the nearest voxel's id; half a voxel beyond the outermost centres still belongs to the mask."""
-    inverse = np.linalg.inv(volume.affine) @ grid.affine
-    out = np.zeros(grid.shape, dtype=np.uint8)
-    _, nj, nk = grid.shape
-    plane = np.stack(np.meshgrid(np.arange(nj), np.arange(nk), indexing="ij"), -1)
-    for i in range(grid.shape[0]):
-        index = np.concatenate([np.full((nj, nk, 1), i), plane], -1)
-        source = np.rint(apply_affine(inverse, index.astype(float))).astype(int)
-        inside = ((source >= 0) & (source < volume.shape)).all(-1)
-        out[i][inside] = volume.array[tuple(source[inside].T)]
-    return out
-
-
-def _read(path: Path) -> Volume:
-    try:
-        image = nib.load(path)
-        array = np.asanyarray(image.dataobj)
-    except (OSError, EOFError, ValueError, nib.filebasedimages.ImageFileError) as error:
-        raise UsageError(
-            "BAD_LABELS", f"{path.name} cannot be read as NIfTI ({type(error).__name__}).", "Give a .nii or .nii.gz."
-        ) from None
-    array = array.reshape(array.shape[:3]) if array.ndim > 3 and array.size == np.prod(array.shape[:3]) else array
-    if array.ndim != 3:
-        raise UsageError("BAD_LABELS", f"{path.name} has the shape {array.shape}.", "Give a mask of three dimensions.")
-    if not np.array_equal(array, np.round(array)):
-        raise UsageError("BAD_LABELS", f"{path.name} holds fractions.", "Give whole tissue ids.")
-    return Volume(array, _LPS_FROM_RAS @ image.affine)
-
-
-def _check_ids(path: Path, volume: Volume) -> None:
-    found = [int(value) for value in np.unique(volume.array) if value != 0]
-    known = {int(tissue) for tissue in Tissue}
+def _scheme(path: Path, labels: Volume) -> Scheme:
+    """Recognise the numbering and check that canal and column are there."""
+    found = [int(value) for value in np.unique(labels.array) if value]
     listed = ", ".join(str(value) for value in found[:20]) or "none"
-    if not set(found) <= known:
+    scheme = recognise(found)
+    if scheme is None:
         raise UsageError("BAD_LABELS", f"{path.name} holds the ids {listed}, of another numbering.", _REMEDY)
+    shown = {scheme.tissues[value] for value in found}
     for needed, what in ((_CANAL, "canal (1, 2, 3 or 8)"), (_COLUMN, "vertebral body or disc (4 or 6)")):
-        if not set(found) & {int(tissue) for tissue in needed}:
+        if not shown & set(needed):
             raise UsageError("BAD_LABELS", f"{path.name} holds the ids {listed}: no {what}.", _REMEDY)
+    return scheme
+
+
+def _named(files: LabelFiles, moved: Volume, tissues: Volume, scheme: Scheme) -> tuple[Levels | None, tuple[Flag, ...]]:
+    """Read the level names off a mask, as far as its numbers are names."""
+    if scheme is TOTALSPINESEG:
+        return levels_of_bodies(moved, tissues, scheme.vertebrae, scheme.key), ()
+    if scheme is not SPINEPS or files.instances is None:
+        return None, ()
+    instances = read_ids(files.instances)
+    levels = levels_of_bodies(nearest_ids(instances, moved.grid), tissues, scheme.vertebrae, scheme.key)
+    if (instances.array == 1).any():
+        # Without its labelling model the tool counts from the top of the image, which looks the same as from C1.
+        message = "SPINEPS numbers the topmost vertebra 1: counted in the image or C1. Its names were not used."
+        return None, (Flag("LEVELS_COUNTED_FROM_TOP", message, Severity.INFO),)
+    return levels, ()
+
+
+def _from_toolbox(files: LabelFiles, grid: Grid) -> GivenAnatomy:
+    """Put the masks of canal and cord together; levels come from the discs, else from the labelled cord."""
+    array = np.zeros(grid.shape, dtype=np.uint8)
+    for path, tissue in ((files.canal, Tissue.DURAL_SAC), (files.cord or files.labelled_cord, Tissue.CORD)):
+        if path is not None:
+            array[_within(path, read_fractions(path), grid).array > 0] = int(tissue)
+    levels = None
+    if files.discs is not None:
+        levels = levels_of_discs(read_ids(files.discs), _SCT)
+    elif files.labelled_cord is not None:
+        levels = levels_of_cord(read_ids(files.labelled_cord), _SCT)
+    return GivenAnatomy(
+        Volume(array, grid.affine),
+        levels,
+        outlines_mass=False,
+        outlines_column=False,
+        flags=(_translated("the Spinal Cord Toolbox"),),
+    )
+
+
+def _translated(tool: str) -> Flag:
+    return Flag(
+        "LABELS_TRANSLATED",
+        f"The masks are numbered as {tool} does and were mapped to our tissues; their canal is taken as the dural sac.",
+        Severity.INFO,
+    )

@@ -22,7 +22,8 @@ class Options:
     contrast : str or None
         Weighting of NIfTI input whose name and sidecar do not tell, e.g. ``"T2w"``.
     labels : tuple of Path
-        NIfTI of tissue ids that take the place of the network: none, or one per study in order of time.
+        Masks that take the place of the network, a NIfTI or the folder of another tool: none, or one per study in
+        order of time.
     with_mass : bool
         False: measure the canal only.
     mass_seed_lps_mm : (x, y, z) or None

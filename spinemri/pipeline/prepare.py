@@ -12,21 +12,25 @@ from spinemri.anatomy.centreline import find_centreline
 from spinemri.anatomy.levels import LevelHints, name_levels
 from spinemri.anatomy.model import Anatomy, Levels, TissueMap
 from spinemri.errors import Flag, Severity
-from spinemri.intake.model import Role, Stack, Study
+from spinemri.intake.model import Role, Study
 from spinemri.mass.find import find_mass
 from spinemri.mass.model import Mass
-from spinemri.mass.segment import segment_study
 from spinemri.pipeline.coverage import quantised
 from spinemri.pipeline.events import Recorder
 from spinemri.pipeline.images import choose_primary, load_images, missing_sequences
-from spinemri.pipeline.labels import read_labels
 from spinemri.pipeline.options import Options
 from spinemri.pipeline.seed import accept_any, keep_nearest, without_mass
+from spinemri.pipeline.tissues import FoundTissues, find_tissues, stack_of
 from spinemri.volume import Volume
 
-__all__ = ["MASS_NOT_REQUESTED", "Prepared", "prepare_study"]
+__all__ = ["MASS_NOT_OUTLINED", "MASS_NOT_REQUESTED", "Prepared", "prepare_study"]
 
 MASS_NOT_REQUESTED = Flag("MASS_NOT_REQUESTED", "The mass was not measured, as asked.", Severity.INFO)
+MASS_NOT_OUTLINED = Flag(
+    "MASS_NOT_OUTLINED",
+    "The masks come from a tool that outlines no mass, so nothing can be said of one. Draw it in mass_dseg and run "
+    "'spinemri measure', or let spinemri segment.",
+)
 
 
 @dataclass(frozen=True, eq=False)
@@ -75,40 +79,24 @@ def prepare_study(study: Study, options: Options, recorder: Recorder, visit: int
     Raises
     ------
     InputError
-        If no sagittal stack can be used (see `choose_primary`).
+        If no sagittal stack can be used (see `choose_primary`), or another tool fails (see `run_segmenter`).
     UsageError
-        BAD_LABELS, or a level that the user named cannot be one.
+        BAD_LABELS, SEGMENTER_MISSING, or a level that the user named cannot be one.
     """
     with recorder.stage("load", visit):
         images, load_flags = load_images(study)
         primary = choose_primary(images, load_flags)
         images, moved = align_series(images, primary)
     with recorder.stage("anatomy", visit):
-        tissues, model_sha256 = _segment(study, images, primary, options)
-        tissues, seed_flags = _with_wanted_mass(quantised(tissues), options)
-        hints = _hints(study, images, primary, options)
-        anatomy = build_anatomy(tissues, hints=hints, model_sha256=model_sha256)
+        found = find_tissues(study, images, primary, options)
+        tissues, seed_flags = _with_wanted_mass(quantised(found.tissues), options)
+        hints = _hints(study, images, primary, options, found)
+        anatomy = build_anatomy(tissues, hints=hints, model_sha256=found.model_sha256)
     with recorder.stage("mass", visit):
-        mass = _mass(tissues, anatomy, options)
-    flags = (*study.flags, *load_flags, *moved, *missing_sequences(images), *seed_flags)
+        mass = _mass(tissues, anatomy, options, found)
+    given_flags = found.given.flags if found.given else ()
+    flags = (*study.flags, *load_flags, *moved, *missing_sequences(images), *given_flags, *seed_flags)
     return Prepared(replace(study, flags=flags), images, primary, anatomy, mass)
-
-
-def _segment(study: Study, images: Mapping[Role, Volume], primary: Role, options: Options) -> tuple[TissueMap, str]:
-    """Return the tissues on the primary grid and the hash of the network that found them."""
-    image = images[primary]
-    if options.labels:
-        labels = read_labels(options.labels[0], image.grid)
-        return TissueMap.from_labels(image.with_array(labels.array)), ""
-    stacks = {role: (image, _stack(study, role)) for role, image in images.items()}
-    weights = options.config.mass.sequence_weights.model_dump()
-    by_role = {Role(name): weight for name, weight in weights.items()}
-    return segment_study(stacks, primary, by_role), network.model_sha256()
-
-
-def _stack(study: Study, role: Role) -> Stack:
-    """Return the stack of a role whose image was loaded."""
-    return next(stack for stack in study.stacks if stack.role is role)
 
 
 def _with_wanted_mass(tissues: TissueMap, options: Options) -> tuple[TissueMap, tuple[Flag, ...]]:
@@ -119,16 +107,20 @@ def _with_wanted_mass(tissues: TissueMap, options: Options) -> tuple[TissueMap, 
     return tissues, ()
 
 
-def _hints(study: Study, images: Mapping[Role, Volume], primary: Role, options: Options) -> LevelHints:
-    return LevelHints(user=options.levels, reference=_localizer_levels(study, images, primary, options))
+def _hints(
+    study: Study, images: Mapping[Role, Volume], primary: Role, options: Options, found: FoundTissues
+) -> LevelHints:
+    if found.given is not None:
+        return LevelHints(user=options.levels, reference=found.given.levels, reference_source="labels")
+    return LevelHints(user=options.levels, reference=_localizer_levels(study, images, primary))
 
 
-def _localizer_levels(study: Study, images: Mapping[Role, Volume], primary: Role, options: Options) -> Levels | None:
+def _localizer_levels(study: Study, images: Mapping[Role, Volume], primary: Role) -> Levels | None:
     """Count on the whole-spine localizer, if there is one in the frame of reference of the primary stack."""
     image, main = images.get(Role.LOCALIZER), images[primary]
-    if image is None or options.labels or not _share_space(image, main):
+    if image is None or not _share_space(image, main):
         return None
-    stack = _stack(study, Role.LOCALIZER)
+    stack = stack_of(study, Role.LOCALIZER)
     tissues = network.segment(
         image,
         stack.weighting.value,
@@ -146,11 +138,13 @@ def _share_space(one: Volume, other: Volume) -> bool:
     return bool(one.frame_of_reference_uid) and one.frame_of_reference_uid == other.frame_of_reference_uid
 
 
-def _mass(tissues: TissueMap, anatomy: Anatomy, options: Options) -> Mass:
+def _mass(tissues: TissueMap, anatomy: Anatomy, options: Options, found: FoundTissues) -> Mass:
     settings = options.config.mass
     if options.mass_seed_lps_mm is not None:
         settings = accept_any(settings)
     mass = find_mass(tissues, anatomy.centreline, settings)
-    if options.with_mass:
-        return mass
-    return replace(mass, status="not_assessable", flags=(MASS_NOT_REQUESTED,))
+    if not options.with_mass:
+        return replace(mass, status="not_assessable", flags=(MASS_NOT_REQUESTED,))
+    if found.given is not None and not found.given.outlines_mass:
+        return replace(mass, status="not_assessable", flags=(MASS_NOT_OUTLINED,))
+    return mass

@@ -24,7 +24,7 @@ from spinemri.pipeline.events import Recorder
 from spinemri.pipeline.manifest import edited_masks, read_manifest
 from spinemri.pipeline.measured import measure_prepared
 from spinemri.pipeline.output import output_folder
-from spinemri.pipeline.prepare import MASS_NOT_REQUESTED, Prepared
+from spinemri.pipeline.prepare import MASS_NOT_OUTLINED, MASS_NOT_REQUESTED, Prepared
 from spinemri.pipeline.recorded import recorded_radiotherapy, recorded_study
 from spinemri.pipeline.seed import accept_any
 from spinemri.report import write_report
@@ -149,5 +149,6 @@ def _mass(anatomy: Anatomy, config: Config, measurements: Measurements, masks: M
     shown = bool(masks.mass.array.any())
     settings = accept_any(config.mass) if shown else config.mass
     mass = find_mass(anatomy.tissues, anatomy.centreline, settings)
-    asked = all(flag.code != MASS_NOT_REQUESTED.code for flag in measurements.quality.flags)
-    return mass if shown or asked else replace(mass, status="not_assessable", flags=(MASS_NOT_REQUESTED,))
+    codes = {flag.code for flag in measurements.quality.flags}
+    unknown = tuple(flag for flag in (MASS_NOT_REQUESTED, MASS_NOT_OUTLINED) if flag.code in codes)
+    return mass if shown or not unknown else replace(mass, status="not_assessable", flags=unknown)

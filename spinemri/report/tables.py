@@ -193,7 +193,8 @@ def level_rows(results: Sequence[StudyResult]) -> tuple[Row, ...]:
 
 def _anchor(anchor: str) -> str:
     words = {"none": "nothing: no anchor in view", "user": "a level given by the user", "baseline": "the baseline"}
-    return words.get(anchor, anchor.replace("localizer:", "the counting localizer: "))
+    named = anchor.replace("localizer:", "the counting localizer: ").replace("labels:", "the names in the masks: ")
+    return words.get(anchor, named)
 
 
 def series_rows(result: StudyResult) -> tuple[tuple[str, ...], ...]:

@@ -22,7 +22,7 @@ def test_a_mask_on_the_primary_grid_comes_through_unchanged(tmp_path: Path) -> N
     spine = Spine()
     grid = sagittal_grid(spine)
     path = write_labels(tmp_path / "labels.nii.gz", spine, grid)
-    np.testing.assert_array_equal(read_labels(path, grid).array, exact_labels(spine, grid))
+    np.testing.assert_array_equal(read_labels(path, grid).tissues.array, exact_labels(spine, grid))
 
 
 def test_a_mask_on_another_grid_lands_at_the_same_place(tmp_path: Path) -> None:
@@ -38,7 +38,7 @@ def test_a_mask_on_another_grid_lands_at_the_same_place(tmp_path: Path) -> None:
     nib.save(nib.Nifti1Image(np.ascontiguousarray(array), LEFT_BACK_TO_RIGHT_FRONT @ affine), path)
     truth = exact_labels(spine, grid)
     # Voxels of 2 x 1 x 1 mm are right within half of one: 98 % of voxels lie farther than that from any border.
-    assert (read_labels(path, grid).array == truth).mean() > 0.95
+    assert (read_labels(path, grid).tissues.array == truth).mean() > 0.95
 
 
 @pytest.mark.parametrize(

@@ -1,0 +1,79 @@
+"""Where the tissues of a study come from: our network, given masks, or another tool."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+
+from spinemri.anatomy import network
+from spinemri.anatomy.model import TissueMap
+from spinemri.intake.model import Role, Stack, Study
+from spinemri.mass.segment import segment_study
+from spinemri.pipeline.labels import GivenAnatomy, read_labels
+from spinemri.pipeline.options import Options
+from spinemri.pipeline.segmenters import run_segmenter
+from spinemri.volume import Volume
+
+__all__ = ["FoundTissues", "find_tissues", "stack_of"]
+
+
+@dataclass(frozen=True, eq=False)
+class FoundTissues:
+    """Tissues on the primary grid and what is known of their origin.
+
+    Attributes
+    ----------
+    tissues : TissueMap
+    model_sha256 : str
+        Of our network; empty where it was not used.
+    given : GivenAnatomy or None
+        The masks that took its place.
+    """
+
+    tissues: TissueMap
+    model_sha256: str = ""
+    given: GivenAnatomy | None = None
+
+
+def find_tissues(study: Study, images: Mapping[Role, Volume], primary: Role, options: Options) -> FoundTissues:
+    """Segment a study, or read what stands in for it.
+
+    Parameters
+    ----------
+    study : Study
+    images : mapping of Role to Volume
+        Aligned.
+    primary : Role
+    options : Options
+        Masks come before the tool of the settings.
+
+    Returns
+    -------
+    FoundTissues
+
+    Raises
+    ------
+    UsageError
+        BAD_LABELS, SEGMENTER_MISSING.
+    InputError
+        SEGMENTER_FAILED, SEGMENTER_TIMEOUT.
+    """
+    image, settings = images[primary], options.config.segmentation
+    if options.labels:
+        return _given(read_labels(options.labels[0], image.grid), image)
+    if settings.engine != "network":
+        weighting, limit_s = stack_of(study, primary).weighting.value, 60.0 * settings.timeout_minutes
+        return _given(run_segmenter(settings.engine, image, weighting, timeout_s=limit_s), image)
+    stacks = {role: (image, stack_of(study, role)) for role, image in images.items()}
+    weights = options.config.mass.sequence_weights.model_dump()
+    by_role = {Role(name): weight for name, weight in weights.items()}
+    return FoundTissues(segment_study(stacks, primary, by_role), network.model_sha256())
+
+
+def _given(given: GivenAnatomy, image: Volume) -> FoundTissues:
+    return FoundTissues(TissueMap.from_labels(image.with_array(given.tissues.array)), given=given)
+
+
+def stack_of(study: Study, role: Role) -> Stack:
+    """Return the stack of a role whose image was loaded."""
+    return next(stack for stack in study.stacks if stack.role is role)
