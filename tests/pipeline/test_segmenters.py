@@ -137,7 +137,7 @@ def test_the_tool_sees_the_image_in_place_and_no_network(fake: Fake, tmp_path: P
         ("os.kill(os.getpid(), 9)", "ended with status -9"),
         ("pass", "no usable masks"),
         (
-            "out = Path(sys.argv[2]) / 'step2_output'; out.mkdir(parents=True); (out / image.name).write_bytes(b'junk')",
+            "out = Path(sys.argv[2]) / 'step2_output'; out.mkdir(parents=True); (out / image.name).write_bytes(b'x')",
             "cannot be read as NIfTI",
         ),
     ],
