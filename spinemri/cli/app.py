@@ -35,6 +35,7 @@ Level = Annotated[
 Segmenter = Annotated[
     str | None, typer.Option("--segmenter", help="Tool that outlines the tissues: totalspineseg, spineps or sct.")
 ]
+Dicom = Annotated[bool, typer.Option("--dicom/--no-dicom", help="Write DICOM objects, if the input is DICOM.")]
 Overwrite = Annotated[bool, typer.Option("--overwrite", help="Replace the results of an earlier run.")]
 Quiet = Annotated[bool, typer.Option("--quiet", "-q", help="Print nothing but errors.")]
 JsonLog = Annotated[bool, typer.Option("--json-log", help="Progress as JSON lines on stderr.")]
@@ -100,6 +101,7 @@ def run(
     segmenter: Segmenter = None,
     *,
     no_mass: Annotated[bool, typer.Option("--no-mass", help="Measure the canal only.")] = False,
+    dicom: Dicom = True,
     overwrite: Overwrite = False,
     quiet: Quiet = False,
     json_log: JsonLog = False,
@@ -119,11 +121,12 @@ def run(
             labels=[labels] if labels else None,
             segmenter=segmenter,
             with_mass=not no_mass,
+            dicom=dicom,
             overwrite=overwrite,
         )
         with progress(visits=1, quiet=quiet, json_log=json_log) as recorder:
             result = run_study(path, out, options, recorder)
-        finish_study(result.measurements, out, quiet=quiet)
+        finish_study(result.measurements, out, recorder.events, quiet=quiet)
 
 
 @app.command(
@@ -145,6 +148,7 @@ def compare(
     rt_dose_gy: Annotated[float | None, typer.Option(help="Total dose in Gy.")] = None,
     rt_fractions: Annotated[int | None, typer.Option(help="Number of fractions.")] = None,
     *,
+    dicom: Dicom = True,
     overwrite: Overwrite = False,
     quiet: Quiet = False,
     json_log: JsonLog = False,
@@ -158,14 +162,20 @@ def compare(
         from spinemri.pipeline import compare_studies
 
         options = study_options(
-            config=config, contrast=contrast, levels=level, labels=labels, segmenter=segmenter, overwrite=overwrite
+            config=config,
+            contrast=contrast,
+            levels=level,
+            labels=labels,
+            segmenter=segmenter,
+            dicom=dicom,
+            overwrite=overwrite,
         )
         radiotherapy = parse_radiotherapy(
             start=rt_start, end=rt_end, dose_gy=rt_dose_gy, fractions=rt_fractions, levels=rt_levels
         )
         with progress(visits=max(2, len(paths)), quiet=quiet, json_log=json_log) as recorder:
             compared = compare_studies(paths, out, options, radiotherapy, recorder)
-        finish_comparison(compared, out, quiet=quiet)
+        finish_comparison(compared, out, recorder.events, quiet=quiet)
 
 
 @app.command(epilog="Example: spinemri measure out/   (after correcting out/nifti/mass_dseg.nii.gz in 3D Slicer)")
@@ -185,9 +195,9 @@ def measure(
         with progress(visits=1, quiet=quiet, json_log=json_log) as recorder:
             result = remeasure(out, recorder)
         if isinstance(result, ComparedStudies):
-            finish_comparison(result, out, quiet=quiet)
+            finish_comparison(result, out, recorder.events, quiet=quiet)
         else:
-            finish_study(result.measurements, out, quiet=quiet)
+            finish_study(result.measurements, out, recorder.events, quiet=quiet)
 
 
 @app.command(epilog="Example: spinemri phantom sample_data/recipe.yaml -o phantom/")

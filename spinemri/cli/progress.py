@@ -26,6 +26,7 @@ _WORK = {
     "followup": 1,
     "export": 2,
     "report": 5,
+    "dicom": 3,
 }
 """Rough share of the time of each stage."""
 

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from pathlib import Path
 
 import typer
@@ -11,7 +11,8 @@ from spinemri.cli.summary import comparison_lines, flag_lines, study_lines
 from spinemri.cli.values import parse_levels, parse_point, with_segmenter
 from spinemri.config import load_config
 from spinemri.measure.record import FlagRecord, Measurements
-from spinemri.pipeline import ComparedStudies, Options
+from spinemri.pipeline import ComparedStudies, Event, Options
+from spinemri.pipeline.dicom import dicom_findings
 from spinemri.pipeline.measured import needs_a_person
 
 __all__ = ["finish_comparison", "finish_study", "study_options"]
@@ -29,6 +30,7 @@ def study_options(
     labels: Sequence[Path] | None = None,
     segmenter: str | None = None,
     with_mass: bool = True,
+    dicom: bool = True,
 ) -> Options:
     """Check the options of a command.
 
@@ -44,25 +46,26 @@ def study_options(
         with_mass=with_mass,
         mass_seed_lps_mm=None if mass_seed is None else parse_point(mass_seed, option="--mass-seed"),
         levels=parse_levels(levels or ()),
+        dicom=dicom,
         overwrite=overwrite,
     )
 
 
-def finish_study(measurements: Measurements, out: Path, *, quiet: bool) -> None:
-    """Print what one study shows, and end with the exit status of its findings.
+def finish_study(measurements: Measurements, out: Path, events: Iterable[Event], *, quiet: bool) -> None:
+    """Print what one study shows and what of it was written, and end with the exit status of its findings.
 
     Raises
     ------
     typer.Exit
         Status 1 if a finding needs a person.
     """
-    flags = measurements.quality.flags
+    flags = (*measurements.quality.flags, *dicom_findings(events))
     _print([*study_lines(measurements), *flag_lines(flags)], out, quiet=quiet)
     _exit(flags)
 
 
-def finish_comparison(compared: ComparedStudies, out: Path, *, quiet: bool) -> None:
-    """Print how the visits differ, and end with the exit status of all findings.
+def finish_comparison(compared: ComparedStudies, out: Path, events: Iterable[Event], *, quiet: bool) -> None:
+    """Print how the visits differ and what of it was written, and end with the exit status of all findings.
 
     Raises
     ------
@@ -70,7 +73,7 @@ def finish_comparison(compared: ComparedStudies, out: Path, *, quiet: bool) -> N
         Status 1 if a finding needs a person.
     """
     lines = comparison_lines(compared.comparison, [result.measurements.mass for result in compared.results])
-    flags = list(compared.comparison.quality.flags)
+    flags = [*compared.comparison.quality.flags, *dicom_findings(events)]
     lines += flag_lines(flags)
     for visit, result in enumerate(compared.results, start=1):
         own = result.measurements.quality.flags

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections import Counter
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
-from functools import cached_property
+from functools import cached_property, partial
 
 import numpy as np
 
@@ -19,6 +19,7 @@ from spinemri.intake.classify import (
     region_of,
     weighting_of,
 )
+from spinemri.intake.instances import read_instances
 from spinemri.intake.model import Plane, Stack, Weighting
 from spinemri.intake.pixels import DicomReader
 from spinemri.intake.rules import SeriesRules
@@ -168,5 +169,6 @@ def _candidate(frames: tuple[Frame, ...], stack_id: str, rules: SeriesRules) -> 
         acquired=min(frame.acquired for frame in frames),
         reader=DicomReader(name, frames, plan),
         flags=plan.flags,
+        instances=partial(read_instances, frames),
     )
     return classify_stack(bare, first.tags, rules, problem=plan.problem)

@@ -8,11 +8,12 @@ from enum import StrEnum
 
 import numpy as np
 from numpy.typing import NDArray
+from pydicom.dataset import Dataset
 
 from spinemri.errors import Flag
 from spinemri.volume import Grid, Volume
 
-__all__ = ["Plane", "Rejected", "Role", "Stack", "Study", "Weighting"]
+__all__ = ["Plane", "Rejected", "Role", "SourceInstance", "Stack", "Study", "Weighting", "no_instances"]
 
 
 class Plane(StrEnum):
@@ -44,6 +45,28 @@ class Role(StrEnum):
 
 
 @dataclass(frozen=True, eq=False)
+class SourceInstance:
+    """One DICOM file of a stack.
+
+    Attributes
+    ----------
+    header : Dataset
+        Identity, geometry and equipment, in UTF-8; neither pixels nor private tags, and no value that breaks its own
+        value representation. It names the patient: it may go into DICOM objects, never into a message or a log.
+    frames : tuple of int
+        Frames of a multi-frame file that belong to the stack, counted from 1; empty for a file of a single frame.
+    """
+
+    header: Dataset
+    frames: tuple[int, ...] = ()
+
+
+def no_instances() -> tuple[SourceInstance, ...]:
+    """Return nothing: the stack does not come from DICOM."""
+    return ()
+
+
+@dataclass(frozen=True, eq=False)
 class Stack:
     """Parallel slices of one contrast: the unit in which images are classified, chosen and loaded.
 
@@ -72,6 +95,10 @@ class Stack:
         Why the stack has its role, or why it has none.
     code : str
         Stable code of the reason, e.g. ``"CHOSEN"``, ``"LOCALIZER"``, ``"TOO_FEW_SLICES"``.
+    flags : tuple of Flag
+    instances : callable
+        Reads the headers of the DICOM files behind the stack, in order along the slice normal; gives none for other
+        sources.
     """
 
     stack_id: str
@@ -91,6 +118,7 @@ class Stack:
     reason: str = ""
     code: str = ""
     flags: tuple[Flag, ...] = ()
+    instances: Callable[[], tuple[SourceInstance, ...]] = no_instances
 
     def load(self) -> Volume:
         """Read the pixels as a canonical float32 volume (see `spinemri.volume.canonical`).

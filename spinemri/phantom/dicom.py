@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import hashlib
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -13,22 +12,16 @@ from pydicom.dataset import Dataset, FileMetaDataset
 from pydicom.uid import ExplicitVRLittleEndian, JPEGLSLossless
 
 from spinemri.phantom.recipe import PhantomRecipe, SequenceParameters, SeriesRecipe, VisitRecipe
+from spinemri.uids import IMPLEMENTATION_UID, derived_uid
 from spinemri.volume import Volume
 
-__all__ = ["GENERATED_NAME", "StackHeader", "derived_uid", "write_stack"]
+__all__ = ["GENERATED_NAME", "StackHeader", "write_stack"]
 
 MR_IMAGE_STORAGE = "1.2.840.10008.5.1.4.1.1.4"
-IMPLEMENTATION_UID = "2.25.286140219117214418239468430424518735271"
 GENERATED_NAME = "Generated^Phantom"
 STORED_PER_UNIT = 0.3
 GREATEST_STORED = 4095
 PROTON_MHZ_PER_TESLA = 42.577
-
-
-def derived_uid(*parts: object) -> str:
-    """Return a UID under 2.25 that depends on the parts only."""
-    digest = hashlib.sha256("\x1f".join(str(part) for part in parts).encode()).digest()
-    return f"2.25.{int.from_bytes(digest[:16], 'big')}"
 
 
 @dataclass(frozen=True)

@@ -12,12 +12,13 @@ import numpy as np
 import yaml
 
 from spinemri.errors import UsageError
-from spinemri.phantom.dicom import StackHeader, derived_uid, write_stack
+from spinemri.phantom.dicom import StackHeader, write_stack
 from spinemri.phantom.geometry import build_geometry
 from spinemri.phantom.recipe import PhantomRecipe, VisitRecipe, recipe_sha256
 from spinemri.phantom.render import render
 from spinemri.phantom.stacks import stack_grid
 from spinemri.phantom.truth import visit_truth
+from spinemri.uids import derived_uid
 from spinemri.volume import Volume
 
 __all__ = ["write_phantom"]

@@ -15,6 +15,7 @@ from spinemri.intake import read_studies
 from spinemri.intake.model import Role, Study, Weighting
 from spinemri.measure.record import QualityRecord
 from spinemri.measure.result import StudyResult
+from spinemri.pipeline.dicom import write_dicom_comparison
 from spinemri.pipeline.events import Recorder
 from spinemri.pipeline.manifest import write_manifest
 from spinemri.pipeline.measured import flag_records, measure_prepared
@@ -83,7 +84,7 @@ def compare_studies(
         if len(results) < 2:
             raise _too_few(len(results), failures)
         compared = compare_measured(results, radiotherapy, options.config, recorder, failures)
-        write_compared(compared, folder, options.config, recorder)
+        write_compared(compared, folder, options.config, recorder, dicom=options.dicom)
     return compared
 
 
@@ -226,7 +227,9 @@ def _with_flags(comparison: Comparison, flags: Sequence[Flag]) -> Comparison:
     return comparison.model_copy(update={"quality": quality})
 
 
-def write_compared(compared: ComparedStudies, folder: Path, config: Config, recorder: Recorder) -> None:
+def write_compared(
+    compared: ComparedStudies, folder: Path, config: Config, recorder: Recorder, *, dicom: bool = True
+) -> None:
     """Write every visit, the comparison and the report into a folder.
 
     Parameters
@@ -236,6 +239,8 @@ def write_compared(compared: ComparedStudies, folder: Path, config: Config, reco
     config : Config
     recorder : Recorder
         Its events end up in ``log.jsonl``.
+    dicom : bool
+        Write DICOM objects, too, if the visits came from DICOM.
     """
     results, comparison = compared.results, compared.comparison
     with recorder.stage("export"):
@@ -246,5 +251,8 @@ def write_compared(compared: ComparedStudies, folder: Path, config: Config, reco
     if config.report.html:
         with recorder.stage("report"):
             write_report(results, comparison, folder)
+    if dicom:
+        folders = [visit_folder(folder, visit) for visit in range(1, len(results) + 1)]
+        write_dicom_comparison(results, comparison, folder, folders, recorder)
     write_config(config, folder / "config.yaml")
     recorder.write(folder / "log.jsonl")

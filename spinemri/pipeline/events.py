@@ -22,7 +22,7 @@ class Event:
     ----------
     stage : str
         ``"intake"``, ``"load"``, ``"anatomy"``, ``"mass"``, ``"levels"``, ``"measure"``, ``"followup"``,
-        ``"export"`` or ``"report"``.
+        ``"export"``, ``"report"`` or ``"dicom"``.
     event : {"start", "done", "flag"}
     code : str
         Of the flag; empty otherwise.

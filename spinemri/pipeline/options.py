@@ -30,6 +30,8 @@ class Options:
         LPS mm: the mass is the component nearest to this point.
     levels : tuple of (name, (x, y, z))
         Vertebrae that the user points at, LPS mm.
+    dicom : bool
+        Write DICOM objects, if the input is DICOM.
     overwrite : bool
         Replace the output of an earlier run.
     """
@@ -40,4 +42,5 @@ class Options:
     with_mass: bool = True
     mass_seed_lps_mm: Point | None = None
     levels: tuple[tuple[str, Point], ...] = ()
+    dicom: bool = True
     overwrite: bool = False

@@ -6,21 +6,27 @@ from collections.abc import Mapping
 from datetime import date
 from functools import partial
 from pathlib import Path
+from typing import TypeVar
 
 from pydantic import ValidationError
 
 from spinemri.errors import Flag, InputError, Severity
+from spinemri.export.dicom.sources import Sources
 from spinemri.followup import Radiotherapy
 from spinemri.followup.record import Comparison
-from spinemri.intake.model import Plane, Role, Stack, Study, Weighting
+from spinemri.intake.model import Plane, Role, Stack, Study, Weighting, no_instances
 from spinemri.measure.record import Measurements, SeriesRecord
 from spinemri.pipeline.manifest import Manifest
 from spinemri.volume import Volume
 
 __all__ = ["recorded_radiotherapy", "recorded_study"]
 
+Kept = TypeVar("Kept")
 
-def recorded_study(measurements: Measurements, manifest: Manifest, images: Mapping[Role, Volume]) -> Study:
+
+def recorded_study(
+    measurements: Measurements, manifest: Manifest, images: Mapping[Role, Volume], sources: Sources
+) -> Study:
     """Rebuild the study of an earlier run, as far as its images were used.
 
     Parameters
@@ -29,6 +35,8 @@ def recorded_study(measurements: Measurements, manifest: Manifest, images: Mappi
     manifest : Manifest
     images : mapping of Role to Volume
         As the run stored them.
+    sources : mapping of Role to tuple of SourceInstance
+        DICOM headers that the run kept; empty if it wrote no DICOM objects.
 
     Returns
     -------
@@ -39,7 +47,7 @@ def recorded_study(measurements: Measurements, manifest: Manifest, images: Mappi
         study_date=measurements.study.study_date,
         patient_key=manifest.patient_key,
         stacks=tuple(
-            _stack(series, Role(series.role), images[Role(series.role)])
+            _stack(series, Role(series.role), images[Role(series.role)], sources)
             for series in measurements.series
             if series.used and series.role and Role(series.role) in images
         ),
@@ -49,7 +57,7 @@ def recorded_study(measurements: Measurements, manifest: Manifest, images: Mappi
     )
 
 
-def _stack(series: SeriesRecord, role: Role, image: Volume) -> Stack:
+def _stack(series: SeriesRecord, role: Role, image: Volume, sources: Sources) -> Stack:
     return Stack(
         stack_id=series.stack,
         series_instance_uid=series.series_instance_uid,
@@ -66,11 +74,12 @@ def _stack(series: SeriesRecord, role: Role, image: Volume) -> Stack:
         role=role,
         reason=series.reason,
         code="CHOSEN",
+        instances=partial(_give, sources[role]) if role in sources else no_instances,
     )
 
 
-def _give(image: Volume) -> Volume:
-    return image
+def _give(kept: Kept) -> Kept:
+    return kept
 
 
 def recorded_radiotherapy(folder: Path) -> Radiotherapy | None:

@@ -12,6 +12,7 @@ from spinemri.anatomy.model import Anatomy, TissueMap
 from spinemri.config import Config, load_config, write_config
 from spinemri.errors import Flag, InputError, Severity
 from spinemri.export import write_study
+from spinemri.export.dicom.sources import read_sources
 from spinemri.export.reading import Masks, read_images, read_masks, read_measurements
 from spinemri.mass.find import find_mass
 from spinemri.mass.model import Mass
@@ -20,6 +21,7 @@ from spinemri.measure.result import StudyResult
 from spinemri.pipeline.compare import ComparedStudies, compare_measured, visit_folder, write_compared
 from spinemri.pipeline.corrected import corrected_levels, corrected_tissues, recorded_levels
 from spinemri.pipeline.coverage import read_coverage
+from spinemri.pipeline.dicom import write_dicom_study
 from spinemri.pipeline.events import Recorder
 from spinemri.pipeline.manifest import edited_masks, read_manifest
 from spinemri.pipeline.measured import measure_prepared
@@ -84,6 +86,7 @@ def _remeasure_study(out: Path, config: Config, recorder: Recorder) -> StudyResu
         if config.report.html:
             with recorder.stage("report"):
                 write_report([result], None, folder)
+        write_dicom_study(result, folder, recorder)
         write_config(config, folder / "config.yaml")
         recorder.write(folder / "log.jsonl")
     return result
@@ -119,8 +122,9 @@ def _measure_folder(folder: Path, config: Config, recorder: Recorder, visit: int
         measurements, manifest = read_measurements(folder), read_manifest(folder)
         images, masks = read_images(folder), read_masks(folder)
         stored = read_coverage(folder / "nifti", masks.anatomy)
+        sources = read_sources(folder / "dicom")
     edited = edited_masks(manifest, masks)
-    study = recorded_study(measurements, manifest, images)
+    study = recorded_study(measurements, manifest, images, sources)
     study = replace(study, flags=(*study.flags, *_edited_flag(edited)))
     anatomy = _anatomy(measurements, stored, masks, edited)
     mass = _mass(anatomy, config, measurements, masks)

@@ -8,6 +8,7 @@ from spinemri.config import write_config
 from spinemri.export import write_study
 from spinemri.intake import read_study
 from spinemri.measure.result import StudyResult
+from spinemri.pipeline.dicom import write_dicom_study
 from spinemri.pipeline.events import Recorder
 from spinemri.pipeline.manifest import write_manifest
 from spinemri.pipeline.measured import measure_prepared
@@ -59,6 +60,8 @@ def run_study(path: Path, out: Path, options: Options | None = None, recorder: R
         if options.config.report.html:
             with recorder.stage("report"):
                 write_report([result], None, folder)
+        if options.dicom:
+            write_dicom_study(result, folder, recorder)
         write_config(options.config, folder / "config.yaml")
         recorder.write(folder / "log.jsonl")
     return result

@@ -1,0 +1,205 @@
+"""Segmentation objects of anatomy, levels and mass (DICOM PS3.3 A.51), on the images of the primary series."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+from highdicom import AlgorithmIdentificationSequence
+from highdicom.seg import Segmentation, SegmentDescription
+from numpy.typing import NDArray
+from pydicom.sr.coding import Code
+
+from spinemri.export.dicom.codes import TISSUE_CODES, dcm, disc_code, private, sct, vertebra_code
+from spinemri.export.dicom.identity import MANUFACTURER, RESEARCH, Context, Kind, common_arguments
+from spinemri.export.dicom.planes import ImagePlane, on_planes
+from spinemri.measure.result import StudyResult
+from spinemri.nomenclature import Tissue, disc_id, vertebra_name
+from spinemri.uids import derived_uid
+from spinemri.volume import Volume
+
+__all__ = [
+    "ANATOMY",
+    "LEVELS",
+    "MASS",
+    "Segment",
+    "anatomy_segments",
+    "level_segments",
+    "mass_segments",
+    "segmentation",
+]
+
+ANATOMY = Kind("anatomy_seg", 9101, "anatomy of the spine")
+LEVELS = Kind("levels_seg", 9102, "vertebral levels")
+MASS = Kind("mass_seg", 9103, "epidural mass")
+
+_MASS_IDS = (int(Tissue.MASS_CANAL), int(Tissue.MASS_OUTSIDE))
+_TISSUE_NAMES = {
+    Tissue.CORD: "Spinal cord",
+    Tissue.DURAL_SAC: "Dural sac outside the cord",
+    Tissue.EPIDURAL: "Epidural space",
+    Tissue.BODY: "Vertebral bodies",
+    Tissue.POSTERIOR_ELEMENTS: "Posterior elements",
+    Tissue.DISC: "Intervertebral discs",
+    Tissue.SACRUM: "Sacrum",
+    Tissue.MASS_CANAL: "Mass in the canal",
+    Tissue.MASS_OUTSIDE: "Mass outside the canal",
+}
+
+
+@dataclass(frozen=True)
+class Segment:
+    """One segment.
+
+    Attributes
+    ----------
+    label : str
+    kind : Code
+        Segmented property type.
+    category : Code
+    ids : tuple of int
+        Values of the mask that make it up.
+    tracking : str
+        Tracking UID.
+    region : Code or None
+        Where it lies, for what is no anatomy itself.
+    """
+
+    label: str
+    kind: Code
+    category: Code
+    ids: tuple[int, ...]
+    tracking: str
+    region: Code | None = None
+
+
+def _present(mask: Volume) -> list[int]:
+    return [int(value) for value in np.unique(mask.array) if value]
+
+
+def _lesion(label: str, ids: tuple[int, ...], context: Context) -> Segment:
+    outside = ids == (int(Tissue.MASS_OUTSIDE),)
+    region = private("PARAVERTEBRAL") if outside else sct("SpinalCanalStructure")
+    return Segment(label, sct("Mass"), sct("MorphologicallyAbnormalStructure"), ids, context.lesion_uid, region)
+
+
+def anatomy_segments(labels: Volume, context: Context) -> tuple[Segment, ...]:
+    """Describe the tissues that a label volume holds, in order of their ids."""
+    segments = []
+    for tissue in (Tissue(value) for value in _present(labels)):
+        name = _TISSUE_NAMES[tissue]
+        if int(tissue) in _MASS_IDS:
+            segments.append(_lesion(name, (int(tissue),), context))
+        else:
+            tracking = derived_uid(context.lesion_uid, "tissue", int(tissue))
+            segments.append(Segment(name, TISSUE_CODES[tissue], sct("BodyStructure"), (int(tissue),), tracking))
+    return tuple(segments)
+
+
+def level_segments(result: StudyResult, context: Context) -> tuple[Segment, ...]:
+    """Describe the vertebrae and discs of the level map, in order of their ids."""
+    levels = result.anatomy.levels
+    doubt = "" if levels.numbering == "absolute" else "?"
+    discs = {disc_id(str(disc.name).split("/")[0]): str(disc.name) for disc in levels.discs if disc.name}
+    segments = []
+    for number in _present(result.anatomy.level_map):
+        name, code = _level(number, discs)
+        tracking = level_tracking_uid(context, name)
+        segments.append(Segment(f"{name}{doubt}", code, sct("BodyStructure"), (number,), tracking))
+    return tuple(segments)
+
+
+def level_tracking_uid(context: Context, name: str) -> str:
+    """Return the tracking UID of a vertebra or disc, the same in every study of the patient."""
+    return derived_uid(context.lesion_uid, "level", name)
+
+
+def _level(number: int, discs: dict[int, str]) -> tuple[str, Code]:
+    if number < 100:
+        return vertebra_name(number), vertebra_code(vertebra_name(number))
+    name = discs.get(number)
+    if name is None:
+        return f"disc below {vertebra_name(number - 100)}", TISSUE_CODES[Tissue.DISC]
+    return name, disc_code(name)
+
+
+def mass_segments(mask: Volume, context: Context) -> tuple[Segment, ...]:
+    """Describe the whole mass, always the first segment, then its parts inside and outside the canal."""
+    parts = tuple(value for value in _present(mask) if value in _MASS_IDS)
+    if not parts:
+        return ()
+    whole = _lesion("Epidural mass", parts, context)
+    return (whole, *(_lesion(_TISSUE_NAMES[Tissue(part)], (part,), context) for part in parts))
+
+
+def segmentation(
+    mask: Volume, segments: Sequence[Segment], planes: Sequence[ImagePlane], context: Context, kind: Kind
+) -> Segmentation:
+    """Make a binary Segmentation whose frames are the source's own images.
+
+    Parameters
+    ----------
+    mask : Volume
+        Canonical label volume on the grid of the primary stack.
+    segments : sequence of Segment
+        At least one.
+    planes : sequence of ImagePlane
+        Of the primary series.
+    context : Context
+    kind : Kind
+
+    Returns
+    -------
+    Segmentation
+    """
+    headers = list({str(plane.header.SOPInstanceUID): plane.header for plane in planes}.values())
+    made = Segmentation(
+        source_images=headers,
+        pixel_array=_stacked(on_planes(mask, planes), segments),
+        segmentation_type="BINARY",
+        segment_descriptions=[_description(number, one, context) for number, one in enumerate(segments, start=1)],
+        content_label="RESEARCH",
+        content_description=RESEARCH[:64],
+        omit_empty_frames=True,
+        **common_arguments(context, kind),
+    )
+    organization = context.uid(kind.name, "dimensions")
+    made.DimensionOrganizationSequence[0].DimensionOrganizationUID = organization
+    for index in made.DimensionIndexSequence:
+        index.DimensionOrganizationUID = organization
+    return made
+
+
+def _stacked(labels: NDArray[Any], segments: Sequence[Segment]) -> NDArray[np.uint8]:
+    """Return segment numbers (n, rows, columns), or (n, rows, columns, segments) where segments overlap."""
+    ids = [value for segment in segments for value in segment.ids]
+    if len(ids) > len(set(ids)):
+        return np.stack([np.isin(labels, segment.ids) for segment in segments], axis=-1).astype(np.uint8)
+    numbers = np.zeros(256, dtype=np.uint8)
+    for number, segment in enumerate(segments, start=1):
+        numbers[list(segment.ids)] = number
+    out: NDArray[np.uint8] = numbers[labels]
+    return out
+
+
+def _description(number: int, segment: Segment, context: Context) -> SegmentDescription:
+    algorithm = AlgorithmIdentificationSequence(
+        name=MANUFACTURER,
+        family=dcm("ArtificialIntelligence"),
+        version=context.software.version,
+        source=MANUFACTURER,
+        parameters={"model_sha256": context.software.model_sha256, "config_sha256": context.software.config_sha256},
+    )
+    return SegmentDescription(
+        segment_number=number,
+        segment_label=segment.label,
+        segmented_property_category=segment.category,
+        segmented_property_type=segment.kind,
+        algorithm_type="SEMIAUTOMATIC" if context.edited else "AUTOMATIC",
+        algorithm_identification=algorithm,
+        tracking_uid=segment.tracking,
+        tracking_id=segment.label,
+        anatomic_regions=[segment.region] if segment.region else None,
+    )
