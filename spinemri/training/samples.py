@@ -14,7 +14,7 @@ from spinemri.training.stacks import TrainingStack, membership
 
 __all__ = ["GROUP_ROWS", "PATCH", "Sample", "collate", "draw_sample"]
 
-PATCH = (160, 256)
+PATCH = (112, 224)
 """Antero-posterior and cranio-caudal size of a patch in pixels of `IN_PLANE_MM`."""
 
 GROUP_ROWS = 10
