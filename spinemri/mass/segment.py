@@ -14,7 +14,7 @@ from spinemri.intake.model import Role, Stack
 from spinemri.nomenclature import Tissue
 from spinemri.volume import Grid, Volume, resample
 
-__all__ = ["fuse", "segment_study"]
+__all__ = ["fuse", "fused_roles", "segment_study"]
 
 
 def segment_study(
@@ -38,15 +38,36 @@ def segment_study(
     -------
     TissueMap
     """
-    main = images[primary][0]
-    maps = [(_segment(*images[primary]), weights.get(primary, 1.0) or 1.0)]
-    for role in SAGITTAL_SERIES:
-        if role is primary or role not in images or weights.get(role, 0.0) <= 0.0:
-            continue
-        volume, stack = images[role]
-        if volume.frame_of_reference_uid and volume.frame_of_reference_uid == main.frame_of_reference_uid:
-            maps.append((_segment(volume, stack), weights[role]))
-    return fuse(maps)
+    volumes = {role: volume for role, (volume, _) in images.items()}
+    roles = fused_roles(volumes, primary, weights)
+    return fuse([(_segment(*images[role]), weights.get(role, 1.0) or 1.0) for role in roles])
+
+
+def fused_roles(images: Mapping[Role, Volume], primary: Role, weights: Mapping[Role, float]) -> tuple[Role, ...]:
+    """Return the sagittal series that are measured together, the primary first.
+
+    Parameters
+    ----------
+    images : mapping of Role to Volume
+    primary : Role
+    weights : mapping of Role to float
+        A series other than the primary takes part if its weight is above 0 and it shares the frame of reference.
+
+    Returns
+    -------
+    tuple of Role
+    """
+    frame = images[primary].frame_of_reference_uid
+    others = [
+        role
+        for role in SAGITTAL_SERIES
+        if role is not primary
+        and role in images
+        and weights.get(role, 0.0) > 0.0
+        and frame
+        and images[role].frame_of_reference_uid == frame
+    ]
+    return (primary, *others)
 
 
 def _segment(volume: Volume, stack: Stack) -> TissueMap:

@@ -6,11 +6,15 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 
 from spinemri.anatomy import network
+from spinemri.anatomy.centreline import find_centreline
 from spinemri.anatomy.model import TissueMap
 from spinemri.intake.model import Role, Stack, Study
-from spinemri.mass.segment import segment_study
+from spinemri.mass.find import find_mass
+from spinemri.mass.refine import refine_canal
+from spinemri.mass.segment import fused_roles, segment_study
 from spinemri.pipeline.labels import GivenAnatomy, read_labels
 from spinemri.pipeline.options import Options
+from spinemri.pipeline.seed import accept_any
 from spinemri.pipeline.segmenters import run_segmenter
 from spinemri.volume import Volume
 
@@ -64,10 +68,19 @@ def find_tissues(study: Study, images: Mapping[Role, Volume], primary: Role, opt
     if settings.engine != "network":
         weighting, limit_s = stack_of(study, primary).weighting.value, 60.0 * settings.timeout_minutes
         return _given(run_segmenter(settings.engine, image, weighting, timeout_s=limit_s), image)
-    stacks = {role: (image, stack_of(study, role)) for role, image in images.items()}
-    weights = options.config.mass.sequence_weights.model_dump()
-    by_role = {Role(name): weight for name, weight in weights.items()}
-    return FoundTissues(segment_study(stacks, primary, by_role), network.model_sha256())
+    return FoundTissues(_segmented(study, images, primary, options), network.model_sha256())
+
+
+def _segmented(study: Study, images: Mapping[Role, Volume], primary: Role, options: Options) -> TissueMap:
+    """Segment every sagittal stack, fuse, and where that shows a mass look at the canal once more."""
+    settings = options.config.mass if options.mass_seed_lps_mm is None else accept_any(options.config.mass)
+    weights = {Role(name): weight for name, weight in settings.sequence_weights.model_dump().items()}
+    used = fused_roles(images, primary, weights)
+    tissues = segment_study({role: (images[role], stack_of(study, role)) for role in used}, primary, weights)
+    if not options.with_mass:
+        return tissues
+    mass = find_mass(tissues, find_centreline(tissues), settings)
+    return refine_canal(tissues, mass, [images[role] for role in used])
 
 
 def _given(given: GivenAnatomy, image: Volume) -> FoundTissues:
