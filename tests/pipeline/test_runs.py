@@ -79,7 +79,7 @@ def _tree(folder: Path) -> dict[str, bytes]:
 
 class TestRun:
     def test_everything_that_a_run_leaves_is_there(self, measured: Path) -> None:
-        names = {"measurements.json", "measurements.csv", "profile.csv", "config.yaml", "log.jsonl", "nifti"}
+        names = {"measurements.json", "measurements.csv", "profile.csv", "config.yaml", "log.jsonl", "nifti", "dicom"}
         assert {path.name for path in measured.iterdir()} == names
         masks = {"anatomy_dseg", "levels_dseg", "mass_dseg", "mass_probseg"}
         assert masks <= {path.name.removesuffix(".nii.gz") for path in (measured / "nifti").glob("*.nii.gz")}
@@ -104,7 +104,7 @@ class TestRun:
     def test_the_log_holds_stages_and_codes_but_no_time(self, measured: Path) -> None:
         events = [json.loads(line) for line in (measured / "log.jsonl").read_text().splitlines()]
         done = [event["stage"] for event in events if event["event"] == "done"]
-        assert done == ["intake", "load", "anatomy", "mass", "measure", "export"]
+        assert done == ["intake", "load", "anatomy", "mass", "measure", "export", "dicom"]
         assert {event["code"] for event in events if event["event"] == "flag"} == _codes(
             _json(measured / "measurements.json")
         )

@@ -7,6 +7,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+from highdicom import ContributingEquipment
 from highdicom.base import SOPClass
 from highdicom.coding_schemes import CodingSchemeIdentificationItem
 from pydicom.dataset import Dataset
@@ -19,7 +20,18 @@ from spinemri.measure.record import SoftwareRecord
 from spinemri.measure.result import StudyResult
 from spinemri.uids import IMPLEMENTATION_UID, derived_uid
 
-__all__ = ["RESEARCH", "Context", "Kind", "common_arguments", "content_key", "context_of", "new_object", "save"]
+__all__ = [
+    "MANUFACTURER",
+    "RESEARCH",
+    "Context",
+    "Kind",
+    "acquisition_equipment",
+    "common_arguments",
+    "content_key",
+    "context_of",
+    "new_object",
+    "save",
+]
 
 RESEARCH = "For research use only. Not a medical device; not for diagnosis."
 MANUFACTURER = "spinemri"
@@ -195,9 +207,15 @@ def new_object(
     if "ContentDate" in made:
         made.ContentDate, made.ContentTime = date, time
     made.copy_patient_and_study_information(header)
-    # highdicom keeps this step to its own classes; the scanner belongs in these objects as well.
-    made._add_contributing_equipment(None, header)  # noqa: SLF001
+    scanner = acquisition_equipment(header)
+    if scanner:
+        made.ContributingEquipmentSequence = scanner
     return made
+
+
+def acquisition_equipment(header: Dataset) -> list[ContributingEquipment]:
+    """Return the scanner as contributing equipment; nothing if the images do not name its maker."""
+    return [ContributingEquipment.for_image_acquisition(header)] if header.get("Manufacturer") else []
 
 
 def save(dataset: Dataset, path: Path) -> None:

@@ -15,7 +15,14 @@ from pydicom.uid import JPEGBaseline8Bit, SecondaryCaptureImageStorage
 
 from spinemri.export.dicom.codes import dcm
 from spinemri.export.dicom.groups import device_observer
-from spinemri.export.dicom.identity import RESEARCH, Context, Kind, common_arguments, new_object
+from spinemri.export.dicom.identity import (
+    RESEARCH,
+    Context,
+    Kind,
+    acquisition_equipment,
+    common_arguments,
+    new_object,
+)
 from spinemri.export.dicom.planes import ImagePlane
 
 __all__ = ["CAPTURES", "SELECTION", "Figure", "capture", "key_selection"]
@@ -132,4 +139,9 @@ def key_selection(
     content = KeyObjectSelection(
         dcm("ForResearch"), selected, observer_device_context=device_observer(), description=f"{RESEARCH} {words}"
     )
-    return KeyObjectSelectionDocument(evidence=selected, content=content, **common_arguments(context, SELECTION))
+    return KeyObjectSelectionDocument(
+        evidence=selected,
+        content=content,
+        contributing_equipment=acquisition_equipment(context.header),
+        **common_arguments(context, SELECTION),
+    )
