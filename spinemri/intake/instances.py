@@ -39,8 +39,6 @@ _KEPT = (
     "SpacingBetweenSlices", "ImagePositionPatient", "ImageOrientationPatient", "NumberOfFrames",
 )  # fmt: skip
 
-_DS_LENGTH = 16
-
 _GROUPS = ("SharedFunctionalGroupsSequence", "PerFrameFunctionalGroupsSequence")
 _GROUP_ITEMS = ("PlanePositionSequence", "PlaneOrientationSequence", "PixelMeasuresSequence", "FrameContentSequence")
 
@@ -107,13 +105,13 @@ def _copied(dataset: Dataset, keywords: Iterable[str]) -> Dataset:
 
 
 def _storable(element: DataElement) -> Any:  # noqa: ANN401 - whatever the value representation holds
-    """Return the value as plain Python; decimals of more than 16 characters are rounded to what fits."""
+    """Return the value as plain Python, a decimal in the one form that survives JSON and fits 16 characters."""
     if element.VR == "PN":
         # A person's name remembers the character set it was read in; plain text does not.
         return str(element.value)
     if element.VR == "DS" and element.value not in (None, ""):
         values = element.value if element.VM > 1 else [element.value]
-        decimals = [format_number_as_ds(float(value)) if len(str(value)) > _DS_LENGTH else value for value in values]
+        decimals = [format_number_as_ds(float(value)) for value in values]
         return decimals if element.VM > 1 else decimals[0]
     return element.value
 

@@ -29,7 +29,7 @@ def encapsulated_pdf(pdf: bytes, context: Context, images: Sequence[Dataset]) ->
     -------
     SOPClass
     """
-    made = new_object(context, DOCUMENT, EncapsulatedPDFStorage, "DOC")
+    made = new_object(context, DOCUMENT, EncapsulatedPDFStorage, "DOC", also=pdf)
     made.ConversionType = "WSD"
     made.BurnedInAnnotation = "YES"
     made.RecognizableVisualFeatures = "NO"

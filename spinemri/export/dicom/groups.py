@@ -33,6 +33,7 @@ from pydicom.sr.coding import Code
 from spinemri.export.dicom.codes import dcm, private, ucum
 from spinemri.export.dicom.identity import MANUFACTURER, RESEARCH, Context
 from spinemri.export.dicom.quantities import flag_answer
+from spinemri.export.jsonfile import rounded
 from spinemri.measure.record import FlagRecord
 from spinemri.uids import derived_uid
 
@@ -130,7 +131,8 @@ class Group:
         if self.segment is not None:
             return VolumetricROIMeasurementsAndQualitativeEvaluations(referenced_segment=self.segment, **common)
         if self.point_lps_mm is not None:
-            place = ImageRegion3D("POINT", np.array([self.point_lps_mm]), str(context.header.FrameOfReferenceUID))
+            point = [[rounded(value, "lps_mm") for value in self.point_lps_mm]]
+            place = ImageRegion3D("POINT", np.array(point), str(context.header.FrameOfReferenceUID))
             return PlanarROIMeasurementsAndQualitativeEvaluations(referenced_region=place, **common)
         return MeasurementsAndQualitativeEvaluations(**common)
 

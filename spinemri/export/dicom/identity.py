@@ -7,6 +7,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 from highdicom import ContributingEquipment
 from highdicom.base import SOPClass
 from highdicom.coding_schemes import CodingSchemeIdentificationItem
@@ -98,7 +99,7 @@ def content_key(result: StudyResult) -> str:
     """Return a hash of the numbers and masks of a study, from which the UIDs of its objects derive."""
     digest = hashlib.sha256(f"{__version__}\n{json_text(as_json(result.measurements))}".encode())
     for mask in (result.anatomy.tissues.labels, result.anatomy.level_map, result.mass.mask):
-        digest.update(mask.array.tobytes())
+        digest.update(np.ascontiguousarray(mask.array, dtype=np.uint8).tobytes())
     return digest.hexdigest()
 
 
@@ -125,7 +126,7 @@ def context_of(result: StudyResult, header: Dataset, key: str) -> Context:
     )
 
 
-def common_arguments(context: Context, kind: Kind, instance: int = 1) -> dict[str, Any]:
+def common_arguments(context: Context, kind: Kind, instance: int = 1, *, also: bytes = b"") -> dict[str, Any]:
     """Return what all objects of highdicom are told in the same words.
 
     Parameters
@@ -134,12 +135,15 @@ def common_arguments(context: Context, kind: Kind, instance: int = 1) -> dict[st
     kind : Kind
     instance : int
         Number within the series, from 1.
+    also : bytes
+        Content that `Context.key` does not cover; other bytes give another UID.
     """
     date, time = context.moment
+    digest = hashlib.sha256(also).hexdigest() if also else ""
     return {
         "series_instance_uid": context.uid(kind.name, "series"),
         "series_number": kind.series_number,
-        "sop_instance_uid": context.uid(kind.name, instance),
+        "sop_instance_uid": context.uid(kind.name, instance, digest),
         "instance_number": instance,
         "manufacturer": MANUFACTURER,
         "manufacturer_model_name": MANUFACTURER,
@@ -164,7 +168,13 @@ def common_arguments(context: Context, kind: Kind, instance: int = 1) -> dict[st
 
 
 def new_object(
-    context: Context, kind: Kind, sop_class: str, modality: str, *, instance: int = 1, syntax: str = ""
+    context: Context,
+    kind: Kind,
+    sop_class: str,
+    modality: str,
+    *,
+    instance: int = 1,
+    also: bytes = b"",
 ) -> SOPClass:
     """Begin an object that highdicom has no class for: patient, study, series, equipment, SOP Common.
 
@@ -176,22 +186,22 @@ def new_object(
         SOP Class UID.
     modality : str
     instance : int
-    syntax : str
-        Transfer Syntax UID; Explicit VR Little Endian if empty.
+    also : bytes
+        See `common_arguments`.
 
     Returns
     -------
     SOPClass
     """
     header = context.header
-    arguments = common_arguments(context, kind, instance)
+    arguments = common_arguments(context, kind, instance, also=also)
     # Not every kind of object has a date of its content; highdicom knows which, and would take today.
     date, time = arguments.pop("content_date"), arguments.pop("content_time")
     made = SOPClass(
         study_instance_uid=header.StudyInstanceUID,
         sop_class_uid=sop_class,
         modality=modality,
-        transfer_syntax_uid=syntax or ExplicitVRLittleEndian,
+        transfer_syntax_uid=ExplicitVRLittleEndian,
         patient_id=header.PatientID,
         patient_name=header.PatientName,
         patient_birth_date=header.PatientBirthDate,

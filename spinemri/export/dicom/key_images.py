@@ -70,10 +70,16 @@ def capture(figure: Figure, context: Context, instance: int) -> SOPClass:
     SOPClass
         JPEG baseline, lossy as the figure itself.
     """
-    made = new_object(
-        context, CAPTURES, SecondaryCaptureImageStorage, "OT", instance=instance, syntax=str(JPEGBaseline8Bit)
-    )
     pixels, size = _labelled(figure.data)
+    made = new_object(
+        context,
+        CAPTURES,
+        SecondaryCaptureImageStorage,
+        "OT",
+        instance=instance,
+        also=pixels,
+    )
+    made.file_meta.TransferSyntaxUID = JPEGBaseline8Bit
     made.ImageType = ["DERIVED", "SECONDARY"]
     made.ConversionType = "WSD"
     made.BodyPartExamined = "SPINE"
@@ -136,6 +142,7 @@ def key_selection(
     KeyObjectSelectionDocument
     """
     selected = [*images, *captures]
+    uids = " ".join(str(one.SOPInstanceUID) for one in selected)
     content = KeyObjectSelection(
         dcm("ForResearch"), selected, observer_device_context=device_observer(), description=f"{RESEARCH} {words}"
     )
@@ -143,5 +150,5 @@ def key_selection(
         evidence=selected,
         content=content,
         contributing_equipment=acquisition_equipment(context.header),
-        **common_arguments(context, SELECTION),
+        **common_arguments(context, SELECTION, also=uids.encode()),
     )

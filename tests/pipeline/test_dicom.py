@@ -1,0 +1,166 @@
+"""When DICOM objects are written, when not, and what is said then."""
+
+import json
+from dataclasses import replace
+from pathlib import Path
+
+import nibabel as nib
+import numpy as np
+import pydicom
+import pytest
+from typer.testing import CliRunner
+from written_study import WrittenStudy, write_spine
+
+from spinemri.cli import app
+from spinemri.cli.values import parse_level
+from spinemri.config import Config, ReportSettings
+from spinemri.errors import InputError
+from spinemri.intake.model import Role
+from spinemri.pipeline import Options, Recorder, remeasure, run_study
+from spinemri.pipeline.dicom import dicom_findings
+
+TABLES_ONLY = Config(report=ReportSettings(html=False))
+
+
+@pytest.fixture(scope="module")
+def written(tmp_path_factory: pytest.TempPathFactory) -> WrittenStudy:
+    return write_spine(tmp_path_factory.mktemp("study"), contrast=False, axial=False)
+
+
+@pytest.fixture(scope="module")
+def options(written: WrittenStudy) -> Options:
+    return Options(config=TABLES_ONLY, labels=(written.labels,), levels=(parse_level(written.level),))
+
+
+@pytest.fixture
+def out(written: WrittenStudy, options: Options, tmp_path: Path) -> Path:
+    run_study(written.folder, tmp_path / "out", options)
+    return tmp_path / "out"
+
+
+def findings(recorder: Recorder) -> list[tuple[str, str]]:
+    return [(flag.code, flag.severity) for flag in dicom_findings(recorder.events)]
+
+
+def logged(out: Path) -> list[str]:
+    events = [json.loads(line) for line in (out / "log.jsonl").read_text().splitlines()]
+    return [event["code"] or event["event"] for event in events if event["stage"] == "dicom"]
+
+
+def edit(written: WrittenStudy, folder: Path, **values: str | None) -> Path:
+    """Copy the study with other header values; None deletes one."""
+    for path in written.folder.rglob("*.dcm"):
+        dataset = pydicom.dcmread(path)
+        for keyword, value in values.items():
+            if value is None:
+                del dataset[keyword]
+            else:
+                setattr(dataset, keyword, value)
+        target = folder / path.relative_to(written.folder)
+        target.parent.mkdir(parents=True, exist_ok=True)
+        dataset.save_as(target)
+    return folder
+
+
+def test_objects_are_written_by_default(out: Path) -> None:
+    assert (out / "dicom" / "mass_seg.dcm").is_file()
+    assert logged(out) == ["start", "done"]
+
+
+def test_not_if_not_wanted(written: WrittenStudy, options: Options, tmp_path: Path) -> None:
+    run_study(written.folder, tmp_path / "out", replace(options, dicom=False))
+    assert not (tmp_path / "out" / "dicom").exists()
+    assert logged(tmp_path / "out") == []
+
+
+def test_nifti_gives_a_note_and_no_objects(out: Path, options: Options, tmp_path: Path) -> None:
+    recorder = Recorder()
+    run_study(out / "nifti" / "sagittal_t2.nii.gz", tmp_path / "again", replace(options, contrast="T2"), recorder)
+    assert not (tmp_path / "again" / "dicom").exists()
+    assert findings(recorder) == [("DICOM_NO_SOURCE", "info")]
+    assert logged(tmp_path / "again") == ["DICOM_NO_SOURCE"]
+
+
+def test_headers_that_cannot_be_referred_to_cost_the_objects_only(
+    written: WrittenStudy, options: Options, tmp_path: Path
+) -> None:
+    study = edit(written, tmp_path / "study", FrameOfReferenceUID=None)
+    recorder = Recorder()
+    result = run_study(study, tmp_path / "out", options, recorder)
+    assert result.measurements.mass.status == "measured"
+    assert not (tmp_path / "out" / "dicom").exists()
+    assert findings(recorder) == [("DICOM_NOT_WRITTEN", "warning")]
+
+
+@pytest.mark.parametrize(
+    "values",
+    [
+        {"PatientName": "Onename", "PatientBirthDate": None, "StudyID": None, "Manufacturer": None},
+        {"PatientName": "M\u00fcller^J\u00fcrgen", "SpecificCharacterSet": "ISO_IR 192", "StudyTime": None},
+        {"SeriesDate": None, "SeriesTime": None, "AcquisitionDate": None, "ContentDate": None, "StudyDate": None},
+    ],
+    ids=["little is known", "an umlaut", "no dates"],
+)
+def test_meagre_headers_are_enough(
+    written: WrittenStudy, options: Options, tmp_path: Path, values: dict[str, str | None]
+) -> None:
+    study = edit(written, tmp_path / "study", **values)
+    recorder = Recorder()
+    run_study(study, tmp_path / "out", options, recorder)
+    assert findings(recorder) == []
+    made = pydicom.dcmread(tmp_path / "out" / "dicom" / "measurements_sr.dcm")
+    assert str(made.PatientName) == values.get("PatientName", "Test^Person")
+
+
+def test_the_command_line_says_what_was_not_written(written: WrittenStudy, tmp_path: Path) -> None:
+    study = edit(written, tmp_path / "study", FrameOfReferenceUID=None)
+    arguments = [
+        "run",
+        str(study),
+        "-o",
+        str(tmp_path / "out"),
+        "--labels",
+        str(written.labels),
+        "--level",
+        written.level,
+    ]
+    done = CliRunner().invoke(app, arguments)
+    assert done.exit_code == 1
+    assert "WARNING [DICOM_NOT_WRITTEN]" in done.stdout
+    quiet = CliRunner().invoke(app, [*arguments, "--overwrite", "--no-dicom"])
+    assert "DICOM" not in quiet.stdout
+
+
+class TestMeasuredAgain:
+    def test_unchanged_masks_give_the_same_objects(self, out: Path) -> None:
+        before = {path.name: path.read_bytes() for path in (out / "dicom").iterdir()}
+        remeasure(out)
+        assert {path.name: path.read_bytes() for path in (out / "dicom").iterdir()} == before
+
+    def test_a_corrected_mask_gives_new_objects(self, out: Path) -> None:
+        before = pydicom.dcmread(out / "dicom" / "mass_seg.dcm")
+        path = out / "nifti" / "mass_dseg.nii.gz"
+        image = nib.load(path)
+        labels = np.asanyarray(image.dataobj).copy()
+        labels[..., : labels.shape[2] // 2] = 0
+        nib.save(nib.Nifti1Image(labels, image.affine, image.header), path)
+        result = remeasure(out)
+        after = pydicom.dcmread(out / "dicom" / "mass_seg.dcm")
+        assert after.SOPInstanceUID != before.SOPInstanceUID
+        assert after.SegmentSequence[0].TrackingUID == before.SegmentSequence[0].TrackingUID
+        assert after.SegmentSequence[0].SegmentAlgorithmType == "SEMIAUTOMATIC"
+        assert after.pixel_array.sum() == 2 * np.count_nonzero(labels)  # the whole, and the part in the canal
+        assert result.study.by_role(Role.SAGITTAL_T2).instances()
+
+    def test_without_kept_headers_there_is_a_note(self, out: Path) -> None:
+        (out / "dicom" / "sources.json").unlink()
+        recorder = Recorder()
+        remeasure(out, recorder)
+        assert findings(recorder) == [("DICOM_NO_SOURCE", "info")]
+        assert not (out / "dicom").exists()
+
+    def test_damaged_headers_are_an_error(self, out: Path) -> None:
+        (out / "dicom" / "sources.json").write_text('{"sagittal_t2": [{"frames": []}]}')
+        with pytest.raises(InputError) as caught:
+            remeasure(out)
+        assert caught.value.code == "BAD_SOURCES"
