@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 
-from highdicom.sr import FindingSite, Measurement, MeasurementProperties, QualitativeEvaluation
+from highdicom.sr import CodedConcept, FindingSite, Measurement, MeasurementProperties, QualitativeEvaluation
 from pydicom.sr.coding import Code
 
 from spinemri.export.dicom.codes import PRIVATE_SCHEME, level_code, private, sct, ucum
@@ -216,7 +216,7 @@ def measurements(quantities: Iterable[Quantity], content: Json) -> list[Measurem
 
 
 def _measurement(quantity: Quantity, value: float, interval: Json) -> Measurement:
-    return Measurement(
+    made = Measurement(
         name=quantity.name,
         value=value,
         unit=quantity.unit,
@@ -225,6 +225,11 @@ def _measurement(quantity: Quantity, value: float, interval: Json) -> Measuremen
         finding_sites=[FindingSite(quantity.site)] if quantity.site else None,
         properties=_uncertainty(value, interval),
     )
+    # highdicom writes the range without a unit; it has that of the value.
+    for item in made[0].get("ContentSequence", ()):
+        if item.ValueType == "NUM":
+            item.MeasuredValueSequence[0].MeasurementUnitsCodeSequence = [CodedConcept.from_code(quantity.unit)]
+    return made
 
 
 def _uncertainty(value: float, interval: Json) -> MeasurementProperties | None:

@@ -8,6 +8,7 @@ from typing import Any
 
 import numpy as np
 from highdicom import AlgorithmIdentificationSequence
+from highdicom.color import CIELabColor
 from highdicom.seg import Segmentation, SegmentDescription
 from numpy.typing import NDArray
 from pydicom.sr.coding import Code
@@ -49,6 +50,22 @@ _TISSUE_NAMES = {
 }
 
 
+_COLOURS = {
+    Tissue.CORD: (240, 228, 66),
+    Tissue.DURAL_SAC: (86, 180, 233),
+    Tissue.EPIDURAL: (0, 114, 178),
+    Tissue.BODY: (204, 204, 204),
+    Tissue.POSTERIOR_ELEMENTS: (153, 153, 153),
+    Tissue.DISC: (0, 158, 115),
+    Tissue.SACRUM: (204, 121, 167),
+    Tissue.MASS_CANAL: (230, 159, 0),
+    Tissue.MASS_OUTSIDE: (213, 94, 0),
+}
+"""RGB; told apart by people with any colour vision (Wong 2011)."""
+_BODY_COLOURS = ((86, 180, 233), (204, 121, 167))
+_DISC_COLOUR = (0, 158, 115)
+
+
 @dataclass(frozen=True)
 class Segment:
     """One segment.
@@ -63,6 +80,8 @@ class Segment:
         Values of the mask that make it up.
     tracking : str
         Tracking UID.
+    colour : tuple of int
+        RGB that viewers may show it in.
     region : Code or None
         Where it lies, for what is no anatomy itself.
     """
@@ -72,6 +91,7 @@ class Segment:
     category: Code
     ids: tuple[int, ...]
     tracking: str
+    colour: tuple[int, int, int]
     region: Code | None = None
 
 
@@ -82,7 +102,8 @@ def _present(mask: Volume) -> list[int]:
 def _lesion(label: str, ids: tuple[int, ...], context: Context) -> Segment:
     outside = ids == (int(Tissue.MASS_OUTSIDE),)
     region = private("PARAVERTEBRAL") if outside else sct("SpinalCanalStructure")
-    return Segment(label, sct("Mass"), sct("MorphologicallyAbnormalStructure"), ids, context.lesion_uid, region)
+    colour = _COLOURS[Tissue(ids[-1])] if len(ids) == 1 else _COLOURS[Tissue.MASS_CANAL]
+    return Segment(label, sct("Mass"), sct("MorphologicallyAbnormalStructure"), ids, context.lesion_uid, colour, region)
 
 
 def anatomy_segments(labels: Volume, context: Context) -> tuple[Segment, ...]:
@@ -94,7 +115,9 @@ def anatomy_segments(labels: Volume, context: Context) -> tuple[Segment, ...]:
             segments.append(_lesion(name, (int(tissue),), context))
         else:
             tracking = derived_uid(context.lesion_uid, "tissue", int(tissue))
-            segments.append(Segment(name, TISSUE_CODES[tissue], sct("BodyStructure"), (int(tissue),), tracking))
+            segments.append(
+                Segment(name, TISSUE_CODES[tissue], sct("BodyStructure"), (int(tissue),), tracking, _COLOURS[tissue])
+            )
     return tuple(segments)
 
 
@@ -107,7 +130,9 @@ def level_segments(result: StudyResult, context: Context) -> tuple[Segment, ...]
     for number in _present(result.anatomy.level_map):
         name, code = _level(number, discs)
         tracking = level_tracking_uid(context, name)
-        segments.append(Segment(f"{name}{doubt}", code, sct("BodyStructure"), (number,), tracking))
+        # Neighbouring vertebrae differ, so that one can count.
+        colour = _DISC_COLOUR if number >= 100 else _BODY_COLOURS[number % 2]
+        segments.append(Segment(f"{name}{doubt}", code, sct("BodyStructure"), (number,), tracking, colour))
     return tuple(segments)
 
 
@@ -201,5 +226,6 @@ def _description(number: int, segment: Segment, context: Context) -> SegmentDesc
         algorithm_identification=algorithm,
         tracking_uid=segment.tracking,
         tracking_id=segment.label,
+        display_color=CIELabColor.from_rgb(*segment.colour),
         anatomic_regions=[segment.region] if segment.region else None,
     )

@@ -49,7 +49,8 @@ def test_every_object_is_there(compared: Compared) -> None:
 
 
 def test_every_object_is_valid(compared: Compared, errors_of: Callable[[Path], list[str]]) -> None:
-    assert {path.name: errors_of(path) for path in objects(compared) if errors_of(path)} == {}
+    found = {path.name: errors_of(path) for path in objects(compared)}
+    assert {name: errors for name, errors in found.items() if errors} == {}
 
 
 def test_objects_belong_to_patient_and_study_of_their_images(compared: Compared) -> None:

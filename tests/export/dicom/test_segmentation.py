@@ -1,5 +1,7 @@
 """Masks read back from the objects by highdicom, voxel for voxel those of ``nifti/``."""
 
+import shutil
+import subprocess
 from dataclasses import replace
 from pathlib import Path
 
@@ -100,6 +102,42 @@ def test_the_first_segment_is_the_whole_mass(compared: Compared, visit: int) -> 
     wanted = np.stack([nifti_on(image, mask) for image in images])
     np.testing.assert_array_equal(frames[..., 0], wanted > 0)
     np.testing.assert_array_equal(frames[..., 1], wanted == Tissue.MASS_CANAL)
+
+
+def converted(path: Path, folder: Path) -> list[nib.Nifti1Image]:
+    """Let dcmqi turn a segmentation into NIfTI, one file for each segment in turn."""
+    program = shutil.which("segimage2itkimage")
+    if program is None:
+        pytest.skip("segimage2itkimage is absent: install dcmqi")
+    command = [program, "--inputDICOM", str(path), "--outputDirectory", str(folder), "-t", "nii"]
+    subprocess.run(command, check=True, capture_output=True)
+    return [nib.load(folder / f"{number}.nii.gz") for number in range(1, len(list(folder.glob("*.nii.gz"))) + 1)]
+
+
+def same_places(one: nib.Nifti1Image, labels: nib.Nifti1Image, wanted: np.ndarray) -> None:
+    """Check that a converted segment fills exactly the voxels of a mask, by their places in the patient."""
+    voxels = np.argwhere(np.asanyarray(one.dataobj) > 0)
+    places = np.c_[voxels, np.ones(len(voxels))] @ (np.linalg.inv(labels.affine) @ one.affine).T
+    found = np.rint(places[:, :3]).astype(int)
+    assert np.abs(places[:, :3] - found).max() < 0.01
+    assert {tuple(index) for index in found} == {tuple(index) for index in np.argwhere(wanted)}
+
+
+def test_dcmqi_reads_the_same_voxels(compared: Compared, tmp_path: Path) -> None:
+    for name in ("anatomy", "levels", "mass"):
+        (tmp_path / name).mkdir()
+        path = compared.dicom(1) / f"{name}_seg.dcm"
+        images = converted(path, tmp_path / name)
+        labels = nib.load(compared.nifti(1) / f"{name}_dseg.nii.gz")
+        array = np.asanyarray(labels.dataobj)
+        segments = pydicom.dcmread(path, stop_before_pixels=True).SegmentSequence
+        assert len(images) == len(segments)
+        for one, segment in zip(images, segments, strict=True):
+            if name == "mass":
+                same_places(one, labels, array > 0)
+            else:
+                number = label_of(segment) if name == "levels" else TISSUES[segment.SegmentLabel]
+                same_places(one, labels, array == number)
 
 
 def test_parts_outside_the_canal_are_a_segment_of_their_own(compared: Compared, tmp_path: Path) -> None:

@@ -136,6 +136,7 @@ def test_the_interval_is_the_range_of_uncertainty(visit: tuple[Dataset, dict]) -
     # SNOMED CT: -, and +, range of measurement uncertainty; rounded to a microlitre.
     assert value(children(volume, "371885007")[0]) == pytest.approx(middle - low, abs=0.0006)
     assert value(children(volume, "371886008")[0]) == pytest.approx(high - middle, abs=0.0006)
+    assert {unit(children(volume, name)[0]) for name in ("371885007", "371886008")} == {"ml"}
 
 
 def test_levels_stand_where_the_json_has_them(visit: tuple[Dataset, dict]) -> None:
