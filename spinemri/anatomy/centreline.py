@@ -132,6 +132,8 @@ def _main_descent(points: NDArray[np.float64]) -> NDArray[np.float64]:
 
     False canal beside the true one, as in the face, is only reached by a detour across or upwards.
     """
+    if len(points) < 2:
+        return points[:0]
     tangent = np.gradient(points, axis=0)
     steepness = -tangent[:, 2] / np.maximum(np.linalg.norm(tangent, axis=1), 1e-9)
     edges = np.flatnonzero(np.diff(np.concatenate([[0], (steepness > _MIN_STEEPNESS).astype(int), [0]])))

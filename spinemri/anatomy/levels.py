@@ -20,6 +20,7 @@ __all__ = ["LevelHints", "name_levels"]
 _FILLED_GAP_FACTOR = 0.85
 _MAX_RELATIVE_CONFIDENCE = 0.6
 _MIN_PITCHES = 2
+_MIN_BODIES = 3
 _MIN_ANCHOR_CONFIDENCE = 0.5
 _SACRAL_DISC_FACTOR = 0.8
 
@@ -213,7 +214,8 @@ def _plausible(anchors: list[Anchor], chances: dict[int, float]) -> tuple[list[A
 def _relative(chain: Chain, chances: dict[int, float], flags: tuple[Flag, ...]) -> _Count:
     """Offer the numbering that sizes and conus make most likely."""
     unnamed = tuple(None for _ in chain.bodies)
-    if len(chain.discs) <= _MIN_PITCHES or not chances:
+    visible = sum(body is not None for body in chain.bodies)
+    if len(chain.discs) <= _MIN_PITCHES or visible < _MIN_BODIES or not chances:
         message = "Neither C2 nor the sacrum nor enough levels are visible; give a level with --level, e.g. T12@x,y,z."
         flags = (*flags, Flag("NO_LEVEL_ANCHOR", message))
         return _Count(unnamed, "unknown", "none", 0.0, 0, flags)

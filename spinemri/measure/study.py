@@ -117,7 +117,7 @@ def _without_canal(anatomy: Anatomy) -> Measured:
         "No spinal canal was found: nothing can be measured along it. Check that a sagittal stack of the spine was "
         "read, or give masks of your own.",
     )
-    flags = () if any(f.code == flag.code for f in anatomy.flags) else (flag,)
+    flags = () if any(f.severity is Severity.ERROR for f in anatomy.flags) else (flag,)
     nothing = MassRecord(status="not_assessable")
     return Measured(levels_record(anatomy.levels), nothing, CompromiseRecord(), (), flags)
 

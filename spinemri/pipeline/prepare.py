@@ -11,6 +11,7 @@ from spinemri.anatomy.build import build_anatomy
 from spinemri.anatomy.centreline import find_centreline
 from spinemri.anatomy.levels import LevelHints, name_levels
 from spinemri.anatomy.model import Anatomy, Levels, TissueMap
+from spinemri.anatomy.plausibility import COLUMN
 from spinemri.errors import Flag, Severity
 from spinemri.intake.model import Role, Study
 from spinemri.mass.find import find_mass
@@ -91,7 +92,8 @@ def prepare_study(study: Study, options: Options, recorder: Recorder, visit: int
         found = find_tissues(study, images, primary, options)
         tissues, seed_flags = _with_wanted_mass(quantised(found.tissues), options)
         hints = _hints(study, images, primary, options, found)
-        anatomy = build_anatomy(tissues, hints=hints, model_sha256=found.model_sha256)
+        column = () if found.given and not found.given.outlines_column else COLUMN
+        anatomy = build_anatomy(tissues, hints=hints, model_sha256=found.model_sha256, column=column)
     with recorder.stage("mass", visit):
         mass = _mass(tissues, anatomy, options, found)
     given_flags = found.given.flags if found.given else ()
@@ -143,6 +145,9 @@ def _mass(tissues: TissueMap, anatomy: Anatomy, options: Options, found: FoundTi
     if options.mass_seed_lps_mm is not None:
         settings = accept_any(settings)
     mass = find_mass(tissues, anatomy.centreline, settings)
+    if anatomy.centreline is None:
+        # The anatomy says why.
+        return replace(mass, flags=())
     if not options.with_mass:
         return replace(mass, status="not_assessable", flags=(MASS_NOT_REQUESTED,))
     if found.given is not None and not found.given.outlines_mass:

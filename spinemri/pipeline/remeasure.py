@@ -9,6 +9,7 @@ from pathlib import Path
 
 from spinemri.anatomy.centreline import find_centreline
 from spinemri.anatomy.model import Anatomy, TissueMap
+from spinemri.anatomy.plausibility import REFUSALS
 from spinemri.config import Config, load_config, write_config
 from spinemri.errors import Flag, InputError, Severity
 from spinemri.export import write_study
@@ -145,7 +146,10 @@ def _edited_flag(edited: Collection[str]) -> tuple[Flag, ...]:
 def _anatomy(measurements: Measurements, stored: TissueMap, masks: Masks, edited: Collection[str]) -> Anatomy:
     tissues = corrected_tissues(stored, masks, edited)
     levels = corrected_levels(masks.levels) if "levels" in edited else recorded_levels(measurements.levels)
-    return Anatomy(tissues, find_centreline(tissues), levels, masks.levels, measurements.software.model_sha256)
+    # Whoever corrected a mask vouches for what it shows.
+    refused = not edited and any(flag.code in REFUSALS for flag in measurements.quality.flags)
+    centreline = None if refused else find_centreline(tissues)
+    return Anatomy(tissues, centreline, levels, masks.levels, measurements.software.model_sha256)
 
 
 def _mass(anatomy: Anatomy, config: Config, measurements: Measurements, masks: Masks) -> Mass:

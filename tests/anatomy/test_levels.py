@@ -196,7 +196,7 @@ def test_canal_without_bodies_gives_unknown_levels(make_column):
     coverage = tissues.coverage.copy()
     coverage[4:8] = 0.0
     coverage[0] = 1.0 - coverage[1:].sum(0)
-    levels = build_anatomy(TissueMap(coverage, tissues.affine), hints=NO_HINTS).levels
+    levels = build_anatomy(TissueMap(coverage, tissues.affine), hints=NO_HINTS, column=()).levels
     assert levels.numbering == "unknown"
     assert codes(levels) == {"LEVELS_NOT_FOUND"}
 
