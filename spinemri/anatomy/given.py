@@ -17,8 +17,7 @@ from spinemri.volume import Volume
 
 __all__ = ["levels_of_bodies", "levels_of_cord", "levels_of_discs", "to_tissues"]
 
-FILE_CONFIDENCE = 0.9
-"""Level names of another network are taken as right nine times in ten; nobody has measured it on such scans."""
+_SCT_CONFIDENCE = 0.9
 
 _FRONT_PERCENTILE = 2.0
 _FRONT_WINDOW_MM = 5
@@ -73,7 +72,7 @@ def _sac_front_mm(tissues: Volume, curve: Curve) -> NDArray[np.float64]:
     return np.asarray(np.interp(places, places[known], front[known]))
 
 
-def levels_of_bodies(instances: Volume, tissues: Volume, names: Mapping[int, str], source: str) -> Levels | None:
+def levels_of_bodies(instances: Volume, tissues: Volume, scheme: Scheme) -> Levels | None:
     """Name vertebrae after the instances of a mask.
 
     Parameters
@@ -82,10 +81,7 @@ def levels_of_bodies(instances: Volume, tissues: Volume, names: Mapping[int, str
         Ids of vertebrae, whole or bodies alone.
     tissues : Volume
         Our tissue ids on the same grid.
-    names : mapping of int to str
-        Vertebra by id.
-    source : str
-        For `Levels.anchor`.
+    scheme : Scheme
 
     Returns
     -------
@@ -95,10 +91,10 @@ def levels_of_bodies(instances: Volume, tissues: Volume, names: Mapping[int, str
     bodies = np.where(tissues.array == Tissue.BODY, instances.array, 0)
     centres = {
         name: instances.grid.to_lps(np.argwhere(bodies == number).mean(0))
-        for number, name in names.items()
+        for number, name in scheme.vertebrae.items()
         if (bodies == number).any()
     }
-    return _levels(centres, {}, source)
+    return _levels(centres, {}, scheme.key, scheme.name_confidence)
 
 
 def levels_of_discs(marks: Volume, source: str) -> Levels | None:
@@ -119,7 +115,7 @@ def levels_of_discs(marks: Volume, source: str) -> Levels | None:
     places = _places(marks)
     discs = {name: place.mean(0) for name, place in places.items()}
     centres = {above: (discs[above] + discs[below]) / 2 for above, below in _neighbours(discs)}
-    return _levels(centres, {below: discs[below] for below in discs}, source)
+    return _levels(centres, discs, source, _SCT_CONFIDENCE)
 
 
 def levels_of_cord(labelled: Volume, source: str) -> Levels | None:
@@ -140,7 +136,7 @@ def levels_of_cord(labelled: Volume, source: str) -> Levels | None:
     places = _places(labelled)
     centres = {name: place.mean(0) for name, place in places.items()}
     discs = {below: _border(places[above], places[below]) for above, below in _neighbours(centres)}
-    return _levels(centres, discs, source)
+    return _levels(centres, discs, source, _SCT_CONFIDENCE)
 
 
 def _places(volume: Volume) -> dict[str, NDArray[np.float64]]:
@@ -165,27 +161,24 @@ def _border(above: NDArray[np.float64], below: NDArray[np.float64]) -> NDArray[n
 
 
 def _levels(
-    centres: Mapping[str, NDArray[np.float64]], below: Mapping[str, NDArray[np.float64]], source: str
+    centres: Mapping[str, NDArray[np.float64]],
+    below: Mapping[str, NDArray[np.float64]],
+    source: str,
+    confidence: float,
 ) -> Levels | None:
     """Order levels from cranial to caudal; `below` holds discs by the vertebra under them."""
     if not centres:
         return None
     column = list(REGULAR_COLUMN)
     order = sorted(centres, key=lambda name: -centres[name][2])
-    vertebrae = tuple(
-        Vertebra(name, _point(centres[name]), complete=True, confidence=FILE_CONFIDENCE) for name in order
-    )
+    vertebrae = tuple(Vertebra(name, _point(centres[name]), complete=True, confidence=confidence) for name in order)
     discs = tuple(
         Disc(disc_name(column[column.index(name) - 1], name), _point(below[name]))
         for name in sorted(below, key=lambda name: -below[name][2])
         # There is no disc above the axis.
         if column.index(name) > column.index("C2")
     )
-    return Levels(vertebrae, discs, "absolute", source, FILE_CONFIDENCE)
-
-
-def _vertebra(name: str, centre: NDArray[np.float64]) -> Vertebra:
-    return Vertebra(name, _point(centre), complete=True, confidence=FILE_CONFIDENCE)
+    return Levels(vertebrae, discs, "absolute", source, confidence)
 
 
 def _point(lps: NDArray[np.float64]) -> tuple[float, float, float]:

@@ -32,6 +32,8 @@ class Scheme:
         Names by id: of the same mask, or for SPINEPS of the mask of instances beside it.
     whole_vertebrae : bool
         Bodies and posterior elements are one.
+    name_confidence : float
+        Probability that the names are right. Nobody has measured it on such scans: these are cautious guesses.
     """
 
     key: str
@@ -39,6 +41,7 @@ class Scheme:
     tissues: Mapping[int, Tissue]
     vertebrae: Mapping[int, str]
     whole_vertebrae: bool = False
+    name_confidence: float = 0.9
 
     @property
     def outlines_mass(self) -> bool:
@@ -74,6 +77,8 @@ SPINEPS = Scheme(
     | {60: Tissue.CORD, 61: Tissue.DURAL_SAC, 100: Tissue.DISC}
     | dict.fromkeys((26, 70, 71, 72, 73, 74), Tissue.SACRUM),
     {number: vertebra_name(number) for number in (*range(1, 26), 28)},
+    # Without its labelling model, numbers are counted from the top of the image.
+    name_confidence=0.75,
 )
 
 _CONTENT = (Tissue.CORD, Tissue.DURAL_SAC)

@@ -109,11 +109,11 @@ def _scheme(path: Path, labels: Volume) -> Scheme:
 def _named(files: LabelFiles, moved: Volume, tissues: Volume, scheme: Scheme) -> tuple[Levels | None, tuple[Flag, ...]]:
     """Read the level names off a mask, as far as its numbers are names."""
     if scheme is TOTALSPINESEG:
-        return levels_of_bodies(moved, tissues, scheme.vertebrae, scheme.key), ()
+        return levels_of_bodies(moved, tissues, scheme), ()
     if scheme is not SPINEPS or files.instances is None:
         return None, ()
     instances = read_ids(files.instances)
-    levels = levels_of_bodies(nearest_ids(instances, moved.grid), tissues, scheme.vertebrae, scheme.key)
+    levels = levels_of_bodies(nearest_ids(instances, moved.grid), tissues, scheme)
     if (instances.array == 1).any():
         # Without its labelling model the tool counts from the top of the image, which looks the same as from C1.
         message = "SPINEPS numbers the topmost vertebra 1: counted in the image or C1. Its names were not used."

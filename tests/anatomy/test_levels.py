@@ -2,15 +2,17 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 import numpy as np
 import pytest
 
 from spinemri.anatomy.build import build_anatomy
 from spinemri.anatomy.levels import LevelHints
-from spinemri.anatomy.model import Levels, TissueMap
+from spinemri.anatomy.model import Levels, TissueMap, Vertebra
 from spinemri.anatomy.sections import level_of_sections
 from spinemri.errors import UsageError
-from spinemri.nomenclature import Tissue, disc_id, vertebra_id
+from spinemri.nomenclature import REGULAR_COLUMN, Tissue, disc_id, vertebra_id
 
 NO_HINTS = LevelHints()
 
@@ -221,3 +223,52 @@ def test_the_sacral_border_stands_for_a_missing_lumbosacral_disc(make_column):
     levels = build_anatomy(without_disc(column, "L5"), hints=NO_HINTS).levels
     assert levels.anchor == "sacrum"
     assert named(levels)["L5"] == pytest.approx(column.body_centres["L5"], abs=5.0)
+
+
+def named_by_masks(column, shift: int) -> LevelHints:
+    """The true centres under names `shift` levels farther down, as another tool would give them."""
+    order = list(REGULAR_COLUMN)
+    vertebrae = tuple(
+        Vertebra(order[order.index(name) + shift], tuple(map(float, centre)), complete=True, confidence=0.75)
+        for name, centre in column.body_centres.items()
+        if name != "S1"
+    )
+    levels = Levels(vertebrae, (), "absolute", "spineps", 0.75)
+    return LevelHints(reference=levels, reference_source="labels")
+
+
+def test_masks_lend_their_names_to_a_thoracic_view(make_column):
+    column = make_column("T3", "T12", kyphosis_deg=35.0)
+    levels = build_anatomy(column.tissues, hints=named_by_masks(column, 0)).levels
+    assert (levels.numbering, levels.anchor) == ("absolute", "labels:spineps")
+    assert {"T4", "T8", "T11"} <= {vertebra.name for vertebra in levels.vertebrae}
+    # Nobody has measured how often such names are right: they are not trusted as a person is.
+    assert 0.5 < levels.confidence <= 0.9
+
+
+def test_names_that_contradict_the_sizes_are_not_taken_from_masks(make_column):
+    # A crop numbered from its top: thoracic bodies under the names C3 to T5.
+    column = make_column("T3", "T12", kyphosis_deg=35.0)
+    levels = build_anatomy(column.tissues, hints=named_by_masks(column, -7)).levels
+    assert levels.numbering == "relative"
+    assert "LEVEL_ANCHOR_IMPLAUSIBLE" in codes(levels)
+
+
+def test_a_sacrum_that_disagrees_with_the_masks_is_a_finding(make_column):
+    column = make_column("T11", "S1")
+    levels = build_anatomy(column.tissues, hints=named_by_masks(column, -1)).levels
+    assert codes(levels) & {"TRANSITIONAL_SUSPECTED", "LEVEL_ANCHOR_IMPLAUSIBLE"}
+
+
+def test_names_of_masks_without_bodies_are_taken_as_they_are(make_column):
+    column = make_column()
+    coverage = column.tissues.coverage.copy()
+    coverage[4:8] = 0.0
+    coverage[0] = 1.0 - coverage[1:].sum(0)
+    hints = named_by_masks(column, 0)
+    tissues = TissueMap(coverage, column.tissues.affine)
+    levels = build_anatomy(tissues, hints=hints, column=()).levels
+    assert levels.vertebrae == hints.reference.vertebrae
+    assert (levels.anchor, levels.flags) == ("labels:spineps", ())
+    pointed = replace(hints, user=(("T12", (0.0, 0.0, 0.0)),))
+    assert codes(build_anatomy(tissues, hints=pointed, column=()).levels) == {"LEVEL_HINT_UNMATCHED"}

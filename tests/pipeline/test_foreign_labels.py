@@ -3,6 +3,7 @@
 from dataclasses import replace
 from pathlib import Path
 
+import nibabel as nib
 import numpy as np
 import pytest
 from foreign_masks import VERSE, iso_grid, save, spineps, toolbox, totalspineseg
@@ -14,7 +15,7 @@ from spinemri.anatomy.numberings import OURS, SPINEPS, TOTALSPINESEG, recognise
 from spinemri.config import Config, ReportSettings
 from spinemri.errors import UsageError
 from spinemri.nomenclature import Tissue
-from spinemri.pipeline import Options, remeasure, run_study
+from spinemri.pipeline import Options, compare_studies, remeasure, run_study
 from spinemri.pipeline.label_files import read_ids
 from spinemri.pipeline.labels import GivenAnatomy, read_labels
 
@@ -190,3 +191,48 @@ class TestRun:
         # The sac is drawn 17 mm wide; a voxel of 4 mm takes or leaves up to half a slice on either side.
         widths = [row.sac_transverse_mm for row in rows if row.sac_transverse_mm is not None]
         assert np.median(widths) == pytest.approx(17.0, abs=4.0)
+
+
+class TestCompare:
+    """Visits under the names of masks, and one whose masks are refused."""
+
+    @pytest.fixture
+    def followup(self, tmp_path: Path) -> WrittenStudy:
+        facts = {"study": "study-2", "date": "20240320", "contrast": False, "axial": False}
+        return write_spine(tmp_path / "followup", SPINE, **facts)
+
+    def test_canal_and_cord_alone(self, study: WrittenStudy, followup: WrittenStudy, tmp_path: Path) -> None:
+        masks = toolbox(tmp_path / "masks", SPINE, iso_grid(SPINE), discs=True)
+        options = Options(config=TABLES_ONLY, labels=(masks, masks))
+        compared = compare_studies([study.folder, followup.folder], tmp_path / "out", options)
+        assert compared.comparison.timepoints[1].verdict == "not_assessable"
+        assert {result.measurements.mass.status for result in compared.results} == {"not_assessable"}
+        names = [{v.name for v in result.measurements.levels.vertebrae} for result in compared.results]
+        assert names[0] == set(NAMES[1:-1])
+        assert names[1] <= set(NAMES)
+
+    def test_a_visit_that_shows_no_spine(self, study: WrittenStudy, followup: WrittenStudy, tmp_path: Path) -> None:
+        mirrored = save(tmp_path / "mirrored.nii.gz", np.ascontiguousarray(exact_labels(SPINE, GRID)[:, ::-1]), GRID)
+        options = Options(config=TABLES_ONLY, labels=(study.labels, mirrored))
+        compared = compare_studies([study.folder, followup.folder], tmp_path / "out", options)
+        assert compared.comparison.timepoints[1].verdict == "not_assessable"
+        assert "NO_SPINE_SEEN" in {flag.code for flag in compared.results[1].measurements.quality.flags}
+        assert compared.results[1].measurements.levels.vertebrae == ()
+
+
+def test_masks_mirrored_front_to_back_are_refused_until_a_person_vouches(study: WrittenStudy, tmp_path: Path) -> None:
+    array = np.ascontiguousarray(exact_labels(SPINE, GRID)[:, ::-1])
+    masks = save(tmp_path / "mirrored.nii.gz", array, GRID)
+    out = tmp_path / "out"
+    first = run_study(study.folder, out, Options(config=TABLES_ONLY, labels=(masks,))).measurements
+    assert "NO_SPINE_SEEN" in {flag.code for flag in first.quality.flags}
+    assert (first.mass.status, first.mass.volume_ml, first.levels.vertebrae) == ("not_assessable", None, ())
+    again = remeasure(out)
+    assert again.measurements.mass.status == "not_assessable"
+    assert again.profile == ()
+    path = out / "nifti" / "anatomy_dseg.nii.gz"
+    image = nib.load(path)
+    edited = np.asarray(image.dataobj).copy()
+    edited[0, 0, 0] = int(Tissue.BODY)
+    nib.save(nib.Nifti1Image(edited, image.affine), path)
+    assert len(remeasure(out).profile) > 0

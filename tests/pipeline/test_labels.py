@@ -86,3 +86,12 @@ def test_a_missing_mask_is_refused(tmp_path: Path) -> None:
     with pytest.raises(UsageError) as caught:
         read_labels(tmp_path / "absent.nii.gz", Grid((4, 5, 6), np.eye(4)))
     assert caught.value.code == "BAD_LABELS"
+
+
+@pytest.mark.parametrize(("value", "named"), [(-1.0, "below 0"), (40000.0, "above 32767"), (np.nan, "no numbers")])
+def test_impossible_ids_are_refused(tmp_path: Path, value: float, named: str) -> None:
+    array = np.ones((4, 5, 6), dtype=np.float32)
+    array[1, 2, 3] = value
+    with pytest.raises(UsageError, match=named) as caught:
+        read_labels(_save(tmp_path / "odd.nii.gz", array), Grid((4, 5, 6), np.eye(4)))
+    assert caught.value.code == "BAD_LABELS"
