@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from copy import deepcopy
 from dataclasses import dataclass
 from typing import Any
 
@@ -11,6 +12,7 @@ from highdicom import AlgorithmIdentificationSequence
 from highdicom.color import CIELabColor
 from highdicom.seg import Segmentation, SegmentDescription
 from numpy.typing import NDArray
+from pydicom.dataset import Dataset
 from pydicom.sr.coding import Code
 
 from spinemri.export.dicom.codes import TISSUE_CODES, dcm, disc_code, private, sct, vertebra_code
@@ -179,9 +181,8 @@ def segmentation(
     -------
     Segmentation
     """
-    headers = list({str(plane.header.SOPInstanceUID): plane.header for plane in planes}.values())
     made = Segmentation(
-        source_images=headers,
+        source_images=_aligned_headers(planes),
         pixel_array=_stacked(on_planes(mask, planes), segments),
         segmentation_type="BINARY",
         segment_descriptions=[_description(number, one, context) for number, one in enumerate(segments, start=1)],
@@ -195,6 +196,31 @@ def segmentation(
     for index in made.DimensionIndexSequence:
         index.DimensionOrganizationUID = organization
     return made
+
+
+def _aligned_headers(planes: Sequence[ImagePlane]) -> list[Dataset]:
+    """Return every file's header once, with the orientation of the first image of the stack.
+
+    Images of one stack may differ in the last digits, and multi-frame files may repeat for each frame what all share;
+    a Segmentation wants one orientation and one spacing for all, as the grid of the masks has.
+    """
+    first = next(plane for plane in planes if plane.used)
+    headers = {str(plane.header.SOPInstanceUID): plane.header for plane in planes}
+    return [_aligned(header, first) for header in headers.values()]
+
+
+def _aligned(header: Dataset, first: ImagePlane) -> Dataset:
+    out = deepcopy(header)
+    if not first.frame:
+        out.ImageOrientationPatient = first.header.ImageOrientationPatient
+        return out
+    own = header.PerFrameFunctionalGroupsSequence[first.frame - 1]
+    shared = out.get("SharedFunctionalGroupsSequence", [Dataset()])[0]
+    for keyword in ("PixelMeasuresSequence", "PlaneOrientationSequence"):
+        if keyword not in shared:
+            setattr(shared, keyword, own[keyword].value)
+    out.SharedFunctionalGroupsSequence = [shared]
+    return out
 
 
 def _stacked(labels: NDArray[Any], segments: Sequence[Segment]) -> NDArray[np.uint8]:

@@ -8,8 +8,12 @@ import pydicom
 import pytest
 from dicom_writer import write_axial_series, write_enhanced_sagittal, write_sagittal_series
 
+from spinemri.export.dicom.identity import Context, save
 from spinemri.export.dicom.planes import image_planes, nearest_plane, on_planes
+from spinemri.export.dicom.segmentation import MASS, mass_segments, segmentation
 from spinemri.intake import SourceInstance, Stack, list_studies
+from spinemri.measure.record import SoftwareRecord
+from spinemri.nomenclature import Tissue
 from spinemri.volume import Volume
 
 SHAPE = (11, 26, 31)
@@ -88,6 +92,33 @@ def turn(dataset: pydicom.Dataset) -> None:
     array = np.ascontiguousarray(dataset.pixel_array.T)
     dataset.Rows, dataset.Columns = array.shape
     dataset.PixelData = array.tobytes()
+
+
+def blur(dataset: pydicom.Dataset) -> None:
+    orientation = [float(value) for value in dataset.ImageOrientationPatient]
+    orientation[2] += 1e-7 * int(dataset.InstanceNumber)
+    dataset.ImageOrientationPatient = [f"{value:.9f}" for value in orientation]
+
+
+def segmented(folder: Path, path: Path | None = None) -> tuple[np.ndarray, np.ndarray]:
+    """Segment the brighter half of a stack; return the frames of the object, and of the images."""
+    stack = read(folder)
+    volume = mask_of(stack)
+    mask = volume.with_array(np.where(volume.array > 100, Tissue.MASS_CANAL, 0).astype(np.uint8))
+    planes = image_planes(stack.instances())
+    software = SoftwareRecord(version="0.1.0", config_sha256="ab" * 32, model_sha256="cd" * 32)
+    context = Context(planes[0].header, "key", "2.25.7", software, edited=False)
+    made = segmentation(mask, mass_segments(mask, context)[:1], planes, context, MASS)
+    if path is not None:
+        save(made, path)
+    stored = pixels(folder)
+    shown = np.stack([stored[str(p.header.SOPInstanceUID)][p.frame - 1 if p.frame else ...] for p in planes])
+    if planes[0].frame:
+        numbers = [plane.frame for plane in planes]
+        frames = made.get_pixels_by_source_frame(str(planes[0].header.SOPInstanceUID), numbers)
+    else:
+        frames = made.get_pixels_by_source_instance([str(plane.header.SOPInstanceUID) for plane in planes])
+    return frames[..., 0], shown > 100
 
 
 @pytest.mark.parametrize("change", [None, mirror(0), mirror(1), turn], ids=["as it comes", "columns", "rows", "turned"])
@@ -178,3 +209,28 @@ def test_the_nearest_image_is_found_also_where_a_series_was_shifted(tmp_path: Pa
         point = volume.grid.to_lps(np.array([7.3, 12.0, 20.0]))
         wanted = sorted(planes, key=lambda plane: plane.affine[0, 3])[7].header.SOPInstanceUID
         assert nearest_plane(planes, volume, tuple(point)).header.SOPInstanceUID == wanted
+
+
+def test_a_segmentation_of_images_whose_orientation_differs_in_the_last_digits(tmp_path: Path) -> None:
+    write_sagittal_series(noise(), tmp_path)
+    rewrite(tmp_path, blur)
+    frames, wanted = segmented(tmp_path)
+    np.testing.assert_array_equal(frames, wanted)
+
+
+@pytest.mark.parametrize("shared", [True, False])
+def test_a_segmentation_of_an_enhanced_file(tmp_path: Path, errors_of, *, shared: bool) -> None:
+    (path,) = write_enhanced_sagittal(noise(), tmp_path / "images" / "enhanced.dcm")
+    if not shared:
+        # Some scanners repeat for every frame what all of them share.
+        dataset = pydicom.dcmread(path)
+        common = dataset.SharedFunctionalGroupsSequence[0]
+        for group in dataset.PerFrameFunctionalGroupsSequence:
+            for keyword in ("PlaneOrientationSequence", "PixelMeasuresSequence"):
+                setattr(group, keyword, common[keyword].value)
+        for keyword in ("PlaneOrientationSequence", "PixelMeasuresSequence"):
+            del common[keyword]
+        dataset.save_as(path)
+    frames, wanted = segmented(tmp_path / "images", tmp_path / "made.dcm")
+    np.testing.assert_array_equal(frames, wanted)
+    assert errors_of(tmp_path / "made.dcm") == []
