@@ -8,14 +8,16 @@ import nibabel as nib
 import numpy as np
 import pydicom
 import pytest
+from dicom_writer import write_enhanced_sagittal
+from synthetic_result import Spine, sagittal_grid
 from typer.testing import CliRunner
-from written_study import WrittenStudy, write_spine
+from written_study import WrittenStudy, image_of, write_spine
 
 from spinemri.cli import app
 from spinemri.cli.values import parse_level
 from spinemri.config import Config, ReportSettings
 from spinemri.errors import InputError
-from spinemri.intake.model import Role
+from spinemri.intake.model import Role, Weighting
 from spinemri.pipeline import Options, Recorder, remeasure, run_study
 from spinemri.pipeline.dicom import dicom_findings
 
@@ -110,6 +112,29 @@ def test_meagre_headers_are_enough(
     assert findings(recorder) == []
     made = pydicom.dcmread(tmp_path / "out" / "dicom" / "measurements_sr.dcm")
     assert str(made.PatientName) == values.get("PatientName", "Test^Person")
+
+
+def test_an_enhanced_file_gives_the_same_objects(written: WrittenStudy, options: Options, tmp_path: Path) -> None:
+    spine = Spine()
+    image = image_of(spine, sagittal_grid(spine), Weighting.T2, "1.2.3.4")
+    (path,) = write_enhanced_sagittal(image, tmp_path / "study" / "enhanced.dcm")
+    recorder = Recorder()
+    run_study(tmp_path / "study", tmp_path / "out", replace(options, config=Config()), recorder)
+    assert findings(recorder) == []
+    source = pydicom.dcmread(path, stop_before_pixels=True)
+    folder = tmp_path / "out" / "dicom"
+    segmentation = pydicom.dcmread(folder / "mass_seg.dcm", stop_before_pixels=True)
+    derived = segmentation.PerFrameFunctionalGroupsSequence[0].DerivationImageSequence[0].SourceImageSequence[0]
+    assert derived.ReferencedSOPInstanceUID == source.SOPInstanceUID
+    structures = pydicom.dcmread(folder / "mass_rtstruct.dcm")
+    numbers = {
+        contour.ContourImageSequence[0].ReferencedFrameNumber
+        for contour in structures.ROIContourSequence[0].ContourSequence
+    }
+    assert numbers <= set(range(1, source.NumberOfFrames + 1))
+    assert len(numbers) > 2
+    assert (folder / "key_image_sc_1.dcm").is_file()
+    assert (folder / "measurements_sr.dcm").is_file()
 
 
 def test_the_command_line_says_what_was_not_written(written: WrittenStudy, tmp_path: Path) -> None:

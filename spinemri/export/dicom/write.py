@@ -211,7 +211,8 @@ def _write_visit(visit: _Visit, figures: Sequence[Path], time: TimePoint | None)
         result.measurements,
         context,
         images=visit.headers,
-        library=[plane.header for plane in _key_planes(visit).values()],
+        # The library describes single images; highdicom has no words for frames of a multi-frame file.
+        library=[plane.header for plane in _key_planes(visit).values() if not plane.frame],
         mass_segmentation=outlined,
         time=time,
     )
