@@ -87,5 +87,5 @@ def test_days_and_radiotherapy_are_those_given(out: Path) -> None:
 def test_everything_is_there_to_read(out: Path) -> None:
     text = (out / "report.html").read_text(encoding="utf-8")
     assert "research use only" in text.lower()
-    names = {"comparison.json", "comparison.csv", "config.yaml", "figures", "log.jsonl", "report.html"}
+    names = {"comparison.json", "comparison.csv", "config.yaml", "dicom", "figures", "log.jsonl", "report.html"}
     assert {path.name for path in out.iterdir()} == names | {"timepoint_1", "timepoint_2"}
