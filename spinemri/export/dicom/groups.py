@@ -140,7 +140,7 @@ class Group:
 def _algorithm(context: Context) -> AlgorithmIdentification:
     software = context.software
     parameters = [f"config_sha256={software.config_sha256}", f"model_sha256={software.model_sha256}"]
-    return AlgorithmIdentification(MANUFACTURER, software.version, parameters, manufacturer=MANUFACTURER)
+    return AlgorithmIdentification(MANUFACTURER, software.version, parameters)
 
 
 def segment_reference(segmentation: Dataset, source_series_uid: str) -> ReferencedSegment:

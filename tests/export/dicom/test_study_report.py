@@ -1,6 +1,8 @@
 """The structured reports hold the numbers of the JSON files, with code, unit and uncertainty."""
 
 import json
+import shutil
+import subprocess
 from collections.abc import Iterator
 from dataclasses import replace
 from pathlib import Path
@@ -190,6 +192,22 @@ def test_the_report_is_imaging_measurements_after_tid_1500(visit: tuple[Dataset,
     assert report.ContentTemplateSequence[0].TemplateIdentifier == "1500"
     assert concept(report) == "126000"
     assert (report.VerificationFlag, report.PreliminaryFlag) == ("UNVERIFIED", "PRELIMINARY")
+
+
+def test_dcmqi_reads_the_same_volume(compared: Compared, tmp_path: Path) -> None:
+    program = shutil.which("tid1500reader")
+    if program is None:
+        pytest.skip("tid1500reader is absent: install dcmqi")
+    path, out = compared.dicom(1) / "measurements_sr.dcm", tmp_path / "report.json"
+    command = [program, "--inputDICOM", str(path), "--outputMetadata", str(out)]
+    subprocess.run(command, check=True, capture_output=True)
+    mass = next(
+        one for one in json.loads(out.read_text())["Measurements"] if one["TrackingIdentifier"] == "Epidural mass"
+    )
+    items = [item for item in mass["measurementItems"] if item["quantity"]["CodeValue"] == "118565006"]
+    content = json.loads((path.parents[1] / "measurements.json").read_text())
+    assert (float(items[0]["value"]), items[0]["units"]["CodeValue"]) == (content["mass"]["volume_ml"], "ml")
+    assert mass["ReferencedSegment"] == 1
 
 
 def test_visits_are_time_points(compared: Compared) -> None:
