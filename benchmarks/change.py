@@ -23,7 +23,7 @@ from spinemri.config import MassSettings
 from spinemri.followup.change import SHARED_CORRELATION, LogVolume, volume_change
 from spinemri.intake.model import Role
 from spinemri.mass.find import find_mass
-from spinemri.mass.refine import refine_canal
+from spinemri.mass.refine import refine_where_found
 from spinemri.mass.segment import fuse
 from spinemri.mass.uncertainty import surface_area_mm2
 from spinemri.nomenclature import Tissue
@@ -130,8 +130,7 @@ def read_visit(recipe: PhantomRecipe, visit: VisitRecipe) -> dict[str, Reading]:
 
 def _reading(tissues: TissueMap, cover: Volume, images: list[Volume]) -> Reading:
     """Find the mass as a run does; without images the second look at the canal is left out."""
-    first = find_mass(tissues, find_centreline(tissues), MassSettings())
-    refined = refine_canal(tissues, first, images)
+    refined = refine_where_found(tissues, images, MassSettings())
     mass = find_mass(refined, find_centreline(refined), MassSettings())
     voxel_ml = cover.grid.voxel_volume_mm3 / 1000
     ours, theirs = mass.mask.array > 0, cover.array >= 0.5

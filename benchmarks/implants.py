@@ -17,20 +17,23 @@ from pathlib import Path
 import numpy as np
 
 from spinemri.anatomy.centreline import find_centreline
-from spinemri.anatomy.model import TissueMap
 from spinemri.anatomy.network import model_sha256, segment
 from spinemri.config import MassSettings
 from spinemri.mass.find import find_mass
+from spinemri.mass.model import Mass
+from spinemri.mass.refine import refine_where_found
 from spinemri.nomenclature import Tissue
 from spinemri.training.evaluation import dice
 from spinemri.training.real import VALIDATION_IDS, load_spider, spider_stacks
 from spinemri.training.stacks import SPIDER_GROUPS
+from spinemri.volume import Volume
 
 
-def mass_ml(tissues: TissueMap) -> float:
-    """Volume that a run would report, in ml."""
-    mass = find_mass(tissues, find_centreline(tissues), MassSettings())
-    return float(mass.probability.array.sum()) * mass.probability.grid.voxel_volume_mm3 / 1000
+def measured(image: Volume) -> Mass:
+    """Find the mass in one T2 stack as a run does."""
+    tissues = segment(image, "T2", fat_suppressed=False, contrast_enhanced=False)
+    refined = refine_where_found(tissues, [image], MassSettings())
+    return find_mass(refined, find_centreline(refined), MassSettings())
 
 
 def implants(data: Path, per_scan: int) -> None:
@@ -45,15 +48,15 @@ def implants(data: Path, per_scan: int) -> None:
             cover = stack.target[row].astype(np.float32) / 255
             truth = float(cover.sum()) * float(np.prod(stack.spacing)) / 1000
             image = case.image.with_array(stack.image.astype(np.float32))
-            tissues = segment(image, "T2", fat_suppressed=False, contrast_enhanced=False)
-            measured = mass_ml(tissues)
-            overlap = dice(tissues.labels.array == Tissue.MASS_CANAL, cover >= 0.5)
-            error = 100 * (measured / truth - 1) if truth > 0 else float("nan")
-            print(f"| {scan} | {truth:.2f} | {measured:.2f} | {error:+.0f} | {overlap:.2f} |")
+            mass = measured(image)
+            volume = float(mass.probability.array.sum()) * image.grid.voxel_volume_mm3 / 1000
+            overlap = dice(mass.mask.array > 0, cover >= 0.5)
+            error = 100 * (volume / truth - 1) if truth > 0 else float("nan")
+            print(f"| {scan} | {truth:.2f} | {volume:.2f} | {error:+.0f} | {overlap:.2f} |", flush=True)
             if truth >= 1.0:
                 errors.append(error)
             if truth >= 0.5:
-                found.append(measured > 0)
+                found.append(volume > 0)
     print(
         f"\nFrom 1 ml: median absolute volume error {np.median(np.abs(errors)):.1f} %, bias {np.median(errors):+.1f} %."
     )

@@ -17,13 +17,15 @@ import numpy as np
 from numpy.typing import NDArray
 from scipy import ndimage
 
+from spinemri.anatomy.centreline import find_centreline
 from spinemri.anatomy.model import TissueMap
 from spinemri.anatomy.preparation import flatten_illumination
+from spinemri.mass.find import MassThresholds, find_mass
 from spinemri.mass.model import Mass
 from spinemri.nomenclature import Tissue
 from spinemri.volume import Grid, Volume, resample
 
-__all__ = ["refine_canal"]
+__all__ = ["refine_canal", "refine_where_found"]
 
 FloatArray = NDArray[np.float64]
 
@@ -44,6 +46,24 @@ _SMOOTHING_VOXELS = 0.6
 _ROUNDS = 6
 _MINIMUM_VOXELS = 30.0
 _VARIANCE_FLOOR = 1e-3
+
+
+def refine_where_found(tissues: TissueMap, images: Sequence[Volume], settings: MassThresholds) -> TissueMap:
+    """Look for a mass and, where there is one, share out the canal near it once more.
+
+    Parameters
+    ----------
+    tissues : TissueMap
+        From the network, all sequences fused.
+    images : sequence of Volume
+        What they were fused from.
+    settings : MassThresholds
+
+    Returns
+    -------
+    TissueMap
+    """
+    return refine_canal(tissues, find_mass(tissues, find_centreline(tissues), settings), images)
 
 
 def refine_canal(tissues: TissueMap, mass: Mass, images: Sequence[Volume]) -> TissueMap:

@@ -6,11 +6,9 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 
 from spinemri.anatomy import network
-from spinemri.anatomy.centreline import find_centreline
 from spinemri.anatomy.model import TissueMap
 from spinemri.intake.model import Role, Stack, Study
-from spinemri.mass.find import find_mass
-from spinemri.mass.refine import refine_canal
+from spinemri.mass.refine import refine_where_found
 from spinemri.mass.segment import fused_roles, segment_study
 from spinemri.pipeline.labels import GivenAnatomy, read_labels
 from spinemri.pipeline.options import Options
@@ -77,10 +75,7 @@ def _segmented(study: Study, images: Mapping[Role, Volume], primary: Role, optio
     weights = {Role(name): weight for name, weight in settings.sequence_weights.model_dump().items()}
     used = fused_roles(images, primary, weights)
     tissues = segment_study({role: (images[role], stack_of(study, role)) for role in used}, primary, weights)
-    if not options.with_mass:
-        return tissues
-    mass = find_mass(tissues, find_centreline(tissues), settings)
-    return refine_canal(tissues, mass, [images[role] for role in used])
+    return refine_where_found(tissues, [images[role] for role in used], settings) if options.with_mass else tissues
 
 
 def _given(given: GivenAnatomy, image: Volume) -> FoundTissues:
