@@ -10,12 +10,10 @@ from numpy.typing import NDArray
 
 from spinemri.anatomy.preparation import flatten_illumination
 from spinemri.errors import Flag, Severity
-from spinemri.intake.model import Role
+from spinemri.intake.model import SAGITTAL_ROLES, Role
 from spinemri.volume import Volume
 
-__all__ = ["SAGITTAL_SERIES", "align_series", "estimate_shift"]
-
-SAGITTAL_SERIES = (Role.SAGITTAL_T2, Role.SAGITTAL_T1, Role.SAGITTAL_T1_POST_FS)
+__all__ = ["align_series", "estimate_shift"]
 
 _LEAVE_ALONE_MM = 1.0
 _BELIEVABLE_MM = 15.0
@@ -45,7 +43,7 @@ def align_series(images: Mapping[Role, Volume], primary: Role) -> tuple[dict[Rol
     """
     fixed = images[primary]
     moved, flags = dict(images), []
-    for role in SAGITTAL_SERIES:
+    for role in SAGITTAL_ROLES:
         volume = images.get(role)
         if volume is None or role is primary or volume.frame_of_reference_uid != fixed.frame_of_reference_uid:
             continue

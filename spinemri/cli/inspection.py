@@ -13,12 +13,11 @@ from rich.text import Text
 
 from spinemri.errors import Flag, InputError
 from spinemri.intake.inspect import InspectionRow, inspection_rows
-from spinemri.intake.model import Role, Study
+from spinemri.intake.model import SAGITTAL_ROLES, Study
 
 __all__ = ["check_measurable", "inspection_json", "print_inspection"]
 
 _WIDTH_OF_A_FILE = 200
-_SAGITTAL = (Role.SAGITTAL_T2, Role.SAGITTAL_T1, Role.SAGITTAL_T1_POST_FS)
 _HEADINGS = ("stack", "description", "plane", "shows", "fat sat", "contrast", "region", "size", "role", "why")
 
 
@@ -30,7 +29,7 @@ def check_measurable(studies: Sequence[Study]) -> None:
     InputError
         NO_SPINE_SERIES.
     """
-    if not any(stack.role in _SAGITTAL for study in studies for stack in study.stacks):
+    if not any(stack.role in SAGITTAL_ROLES for study in studies for stack in study.stacks):
         raise InputError(
             "NO_SPINE_SERIES", "None of these stacks can be measured.", "The last column says why each was left out."
         )

@@ -8,7 +8,7 @@ from itertools import combinations, pairwise
 from spinemri.errors import Flag, Severity
 from spinemri.followup.change import SHARED_CORRELATION
 from spinemri.followup.radiotherapy import column_with
-from spinemri.intake.model import Role
+from spinemri.intake.model import POST_CONTRAST_ROLES
 from spinemri.measure.result import StudyResult
 
 __all__ = [
@@ -23,7 +23,6 @@ __all__ = [
 ]
 
 _SPACING_TOLERANCE = 0.10
-_CONTRAST_ROLES = frozenset({Role.SAGITTAL_T1_POST_FS, Role.AXIAL_POST_FS})
 
 
 def slice_spacing_mm(result: StudyResult) -> float:
@@ -48,7 +47,7 @@ def protocol_differences(earlier: StudyResult, later: StudyResult) -> tuple[str,
 
 
 def _has_contrast(result: StudyResult) -> bool:
-    return not _CONTRAST_ROLES.isdisjoint(result.images)
+    return any(role in result.images for role in POST_CONTRAST_ROLES)
 
 
 def error_correlation(earlier: StudyResult, later: StudyResult) -> float:

@@ -13,7 +13,19 @@ from pydicom.dataset import Dataset
 from spinemri.errors import Flag
 from spinemri.volume import Grid, Volume
 
-__all__ = ["Plane", "Rejected", "Role", "SourceInstance", "Stack", "Study", "Weighting", "no_instances"]
+__all__ = [
+    "AXIAL_ROLES",
+    "POST_CONTRAST_ROLES",
+    "SAGITTAL_ROLES",
+    "Plane",
+    "Rejected",
+    "Role",
+    "SourceInstance",
+    "Stack",
+    "Study",
+    "Weighting",
+    "no_instances",
+]
 
 
 class Plane(StrEnum):
@@ -42,6 +54,14 @@ class Role(StrEnum):
     AXIAL_T2 = "axial_t2"
     AXIAL_POST_FS = "axial_post_fs"
     LOCALIZER = "counting_localizer"
+
+
+SAGITTAL_ROLES = (Role.SAGITTAL_T2, Role.SAGITTAL_T1, Role.SAGITTAL_T1_POST_FS)
+"""Series that can carry the measurement, the best first."""
+
+AXIAL_ROLES = (Role.AXIAL_T2, Role.AXIAL_POST_FS)
+
+POST_CONTRAST_ROLES = (Role.SAGITTAL_T1_POST_FS, Role.AXIAL_POST_FS)
 
 
 @dataclass(frozen=True, eq=False)

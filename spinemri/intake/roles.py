@@ -8,7 +8,7 @@ from dataclasses import dataclass, replace
 from spinemri.errors import Flag
 from spinemri.intake.candidates import Candidate, slice_axis
 from spinemri.intake.classify import Kind
-from spinemri.intake.model import Plane, Role, Stack, Weighting
+from spinemri.intake.model import AXIAL_ROLES, SAGITTAL_ROLES, Plane, Role, Stack, Weighting
 
 __all__ = ["MINIMUM_SLICES", "choose_roles"]
 
@@ -27,8 +27,6 @@ _EXCLUDED = {
     Kind.DIXON_FAT: ("NO_ROLE", "the fat image of a Dixon series"),
     Kind.DIXON_OPPOSED: ("NO_ROLE", "the opposed-phase image of a Dixon series"),
 }
-_SAGITTAL_ROLES = (Role.SAGITTAL_T2, Role.SAGITTAL_T1, Role.SAGITTAL_T1_POST_FS)
-_AXIAL_ROLES = (Role.AXIAL_T2, Role.AXIAL_POST_FS)
 _NAMES = {
     Role.SAGITTAL_T2: "sagittal T2",
     Role.SAGITTAL_T1: "sagittal T1",
@@ -55,8 +53,8 @@ def choose_roles(candidates: Sequence[Candidate]) -> tuple[Stack, ...]:
     excluded = {c.stack.stack_id: why for c in candidates if (why := _exclusion(c)) is not None}
     usable = [c for c in candidates if c.stack.stack_id not in excluded]
     chosen: dict[Role, Candidate] = {}
-    for role in (*_SAGITTAL_ROLES, *_AXIAL_ROLES):
-        anchor = next((chosen[r] for r in _SAGITTAL_ROLES if r in chosen), None)
+    for role in (*SAGITTAL_ROLES, *AXIAL_ROLES):
+        anchor = next((chosen[r] for r in SAGITTAL_ROLES if r in chosen), None)
         fitting = [c for c in usable if _tier(c.stack, role) is not None and _shares_coverage(c, anchor)]
         if fitting:
             chosen[role] = max(fitting, key=lambda c: _score(c, role, anchor, usable))
@@ -85,7 +83,7 @@ def _exclusion(candidate: Candidate) -> tuple[str, str] | None:
 
 def _tier(stack: Stack, role: Role) -> int | None:
     """Return how well a stack's contrast suits a role, 0 best; None if not at all."""
-    plane = Plane.SAGITTAL if role in _SAGITTAL_ROLES else Plane.AXIAL
+    plane = Plane.SAGITTAL if role in SAGITTAL_ROLES else Plane.AXIAL
     suppressed = 1 if stack.fat_suppressed else 0
     if stack.plane is not plane:
         return None
@@ -132,7 +130,7 @@ def _shares_coverage(candidate: Candidate, anchor: Candidate | None) -> bool:
 def _companions(candidate: Candidate, usable: Sequence[Candidate]) -> int:
     """Count the roles that stacks of the same frame of reference and coverage could fill beside this one."""
     beside = [c for c in usable if _same_frame(c.stack, candidate.stack) and _overlap(c, candidate) >= _OVERLAP]
-    return sum(any(_tier(c.stack, role) is not None for c in beside) for role in (*_SAGITTAL_ROLES, *_AXIAL_ROLES))
+    return sum(any(_tier(c.stack, role) is not None for c in beside) for role in (*SAGITTAL_ROLES, *AXIAL_ROLES))
 
 
 def _score(
@@ -183,7 +181,7 @@ _CRITERIA_FIRST = (
 
 def _counting_localizer(candidates: Sequence[Candidate], chosen: dict[Role, Candidate]) -> Candidate | None:
     """Return the tallest sagittal stack around the chosen one, if it shows clearly more of the spine."""
-    anchor = next((chosen[role] for role in _SAGITTAL_ROLES if role in chosen), None)
+    anchor = next((chosen[role] for role in SAGITTAL_ROLES if role in chosen), None)
     if anchor is None:
         return None
     taken = {c.stack.stack_id for c in chosen.values()}
@@ -219,7 +217,7 @@ class _Decision:
 
     @property
     def anchor(self) -> Candidate | None:
-        return next((self.chosen[role] for role in _SAGITTAL_ROLES if role in self.chosen), None)
+        return next((self.chosen[role] for role in SAGITTAL_ROLES if role in self.chosen), None)
 
     def apply(self, candidate: Candidate) -> Stack:
         """Return the stack with role, code and reason."""
@@ -228,7 +226,7 @@ class _Decision:
                 return self._winner(candidate, role)
         if candidate.stack.stack_id in self.excluded:
             return candidate.stack.with_role(None, *self.excluded[candidate.stack.stack_id])
-        wanted = [r for r in (*_SAGITTAL_ROLES, *_AXIAL_ROLES) if _tier(candidate.stack, r) is not None]
+        wanted = [r for r in (*SAGITTAL_ROLES, *AXIAL_ROLES) if _tier(candidate.stack, r) is not None]
         if not wanted:
             return candidate.stack.with_role(None, "NO_ROLE", _no_role(candidate.stack))
         return self._loser(candidate, wanted[0])

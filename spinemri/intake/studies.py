@@ -9,14 +9,13 @@ from pathlib import Path
 from spinemri.errors import Flag, InputError, Severity
 from spinemri.intake.assembly import dicom_studies
 from spinemri.intake.headers import Headers, read_headers
-from spinemri.intake.model import Plane, Rejected, Role, Stack, Study
+from spinemri.intake.model import SAGITTAL_ROLES, Plane, Rejected, Stack, Study
 from spinemri.intake.nifti import is_nifti, nifti_studies
 from spinemri.intake.rules import load_rules
 from spinemri.intake.sources import find_sources
 
 __all__ = ["list_studies", "read_studies", "read_study"]
 
-_SAGITTAL = (Role.SAGITTAL_T2, Role.SAGITTAL_T1, Role.SAGITTAL_T1_POST_FS)
 _SPINE_REMEDY = "Give a study with a sagittal T2 or T1 series of the spine of at least 5 slices."
 
 
@@ -116,7 +115,7 @@ def read_study(path: Path, *, contrast: str | None = None) -> Study:
 
 
 def _measurable(study: Study) -> bool:
-    return any(study.by_role(role) is not None for role in _SAGITTAL)
+    return any(study.by_role(role) is not None for role in SAGITTAL_ROLES)
 
 
 def _with_ignored_option(studies: tuple[Study, ...], contrast: str | None) -> tuple[Study, ...]:

@@ -7,10 +7,9 @@ from collections.abc import Mapping
 import numpy as np
 from numpy.typing import NDArray
 
-from spinemri.anatomy.alignment import SAGITTAL_SERIES
 from spinemri.anatomy.model import TissueMap
 from spinemri.anatomy.network import segment
-from spinemri.intake.model import Role, Stack
+from spinemri.intake.model import SAGITTAL_ROLES, Role, Stack
 from spinemri.nomenclature import Tissue
 from spinemri.volume import Grid, Volume, resample
 
@@ -60,7 +59,7 @@ def fused_roles(images: Mapping[Role, Volume], primary: Role, weights: Mapping[R
     frame = images[primary].frame_of_reference_uid
     others = [
         role
-        for role in SAGITTAL_SERIES
+        for role in SAGITTAL_ROLES
         if role is not primary
         and role in images
         and weights.get(role, 0.0) > 0.0

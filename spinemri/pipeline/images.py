@@ -6,14 +6,10 @@ from collections.abc import Mapping
 
 from spinemri.errors import Flag, InputError, Severity
 from spinemri.intake import read_pixels
-from spinemri.intake.model import Role, Stack, Study
+from spinemri.intake.model import AXIAL_ROLES, POST_CONTRAST_ROLES, SAGITTAL_ROLES, Role, Stack, Study
 from spinemri.volume import Volume
 
 __all__ = ["choose_primary", "load_images", "missing_sequences"]
-
-_PRIMARY_ORDER = (Role.SAGITTAL_T2, Role.SAGITTAL_T1, Role.SAGITTAL_T1_POST_FS)
-_POST_CONTRAST = (Role.SAGITTAL_T1_POST_FS, Role.AXIAL_POST_FS)
-_AXIAL = (Role.AXIAL_T2, Role.AXIAL_POST_FS)
 
 
 def load_images(study: Study) -> tuple[dict[Role, Volume], tuple[Flag, ...]]:
@@ -68,7 +64,7 @@ def choose_primary(images: Mapping[Role, Volume], flags: tuple[Flag, ...] = ()) 
     InputError
         PIXELS_UNREADABLE if sagittal stacks were there, else NO_SPINE_SERIES.
     """
-    for role in _PRIMARY_ORDER:
+    for role in SAGITTAL_ROLES:
         if role in images:
             return role
     unread = [flag for flag in flags if flag.code == "PIXELS_UNREADABLE"]
@@ -84,7 +80,7 @@ def choose_primary(images: Mapping[Role, Volume], flags: tuple[Flag, ...] = ()) 
 def missing_sequences(images: Mapping[Role, Volume]) -> tuple[Flag, ...]:
     """Say which optional sequences the study lacks; the measurement goes on without them."""
     flags = []
-    if not any(role in images for role in _POST_CONTRAST):
+    if not any(role in images for role in POST_CONTRAST_ROLES):
         flags.append(
             Flag(
                 "NO_POST_CONTRAST",
@@ -92,7 +88,7 @@ def missing_sequences(images: Mapping[Role, Volume]) -> tuple[Flag, ...]:
                 Severity.INFO,
             )
         )
-    if not any(role in images for role in _AXIAL):
+    if not any(role in images for role in AXIAL_ROLES):
         flags.append(
             Flag(
                 "NO_AXIAL",

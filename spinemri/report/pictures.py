@@ -9,7 +9,7 @@ from functools import partial
 import numpy as np
 from numpy.typing import NDArray
 
-from spinemri.intake.model import Role
+from spinemri.intake.model import AXIAL_ROLES, SAGITTAL_ROLES, Role
 from spinemri.report.drawing import CANAL_COLOUR, CORD_COLOUR, MASS_COLOUR, Label, Outline, draw_section
 from spinemri.report.sections import Section, framed, native_axial, native_sagittal, perpendicular
 from spinemri.report.visit import Visit, anterior_points, level_text
@@ -25,8 +25,6 @@ ROLE_NAMES = {
     Role.AXIAL_POST_FS: "Axial T1 post-contrast, fat-suppressed",
     Role.LOCALIZER: "Counting localizer",
 }
-_SAGITTAL = (Role.SAGITTAL_T2, Role.SAGITTAL_T1, Role.SAGITTAL_T1_POST_FS)
-_AXIAL = (Role.AXIAL_T2, Role.AXIAL_POST_FS)
 _AXIAL_MM = 80.0
 _SECTION_MM = 70.0
 _MARGIN_MM = 55.0
@@ -81,8 +79,8 @@ class _Frame:
 def key_images(visits: Sequence[Visit]) -> tuple[Block, ...]:
     """Draw the key images of all visits, one block for each sequence that any of them has."""
     frame = _sagittal_frame(visits[0])
-    blocks = [_block(role, visits, partial(_sagittal, role=role, frame=frame)) for role in _SAGITTAL]
-    blocks += [_block(role, visits, partial(_axial, role=role)) for role in _AXIAL]
+    blocks = [_block(role, visits, partial(_sagittal, role=role, frame=frame)) for role in SAGITTAL_ROLES]
+    blocks += [_block(role, visits, partial(_axial, role=role)) for role in AXIAL_ROLES]
     return tuple(block for block in [*blocks, _reformatted(visits)] if block.pictures)
 
 
