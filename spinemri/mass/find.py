@@ -82,7 +82,9 @@ def _keep(
         inside = part & (coverage.array[box] >= _CORE)
         values = coverage.array[box][inside]
         volume_ml = float(values.sum()) * coverage.grid.voxel_volume_mm3 / 1000
-        if volume_ml < settings.minimum_volume_ml or not _near_canal(inside, box, coverage, centreline):
+        if not inside.any() or volume_ml < settings.minimum_volume_ml:
+            continue
+        if not _near_canal(inside, box, coverage, centreline):
             continue
         score = float(values.mean())
         best = max(best, score)

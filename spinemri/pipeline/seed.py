@@ -19,8 +19,17 @@ __all__ = ["accept_any", "keep_nearest", "without_mass"]
 _COMPONENT_FRACTION = 0.1
 """Voxels with less mass than this do not join two components."""
 
+_HALF = 0.5
+"""A mass that fills no voxel by half has no outline."""
+
 _NEAR_MM = 20.0
 """A seed farther from any mass than this was hardly meant for it."""
+
+_FAINT = Flag(
+    "MASS_SEED_FAINT",
+    "What lies at the seed fills no voxel by half, so no mass was measured. Draw it in mass_dseg and run "
+    "'spinemri measure'.",
+)
 
 
 def without_mass(tissues: TissueMap, where: NDArray[np.bool_] | None = None) -> TissueMap:
@@ -57,7 +66,8 @@ def keep_nearest(tissues: TissueMap, seed_lps_mm: Point) -> tuple[TissueMap, tup
     -------
     tissues : TissueMap
     flags : tuple of Flag
-        MASS_SEED_FAR if no mass lies within 20 mm of the point: then nothing is kept.
+        MASS_SEED_FAR if no mass lies within 20 mm of the point: then nothing is kept. MASS_SEED_FAINT if what lies
+        there fills no voxel by half.
     """
     fraction = tissues.fraction(Tissue.MASS_CANAL, Tissue.MASS_OUTSIDE)
     components = cc3d.connected_components(fraction.array > _COMPONENT_FRACTION, connectivity=26)
@@ -66,7 +76,8 @@ def keep_nearest(tissues: TissueMap, seed_lps_mm: Point) -> tuple[TissueMap, tup
     if not len(voxels) or distance.min() > _NEAR_MM:
         return without_mass(tissues), (_far(seed_lps_mm, distance),)
     chosen = components[tuple(voxels[distance.argmin()])]
-    return without_mass(tissues, (components != chosen) & (components > 0)), ()
+    flags = () if fraction.array[components == chosen].max() >= _HALF else (_FAINT,)
+    return without_mass(tissues, (components != chosen) & (components > 0)), flags
 
 
 def _far(seed_lps_mm: Point, distance: NDArray[np.float64]) -> Flag:

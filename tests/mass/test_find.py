@@ -72,6 +72,16 @@ def test_small_faint_and_distant_parts_do_not_count() -> None:
     assert all(mass.probability.array.sum() == 0 for mass in (small, faint, distant))
 
 
+def test_a_part_without_a_core_is_no_mass_even_if_anything_is_accepted() -> None:
+    whatever = MassSettings(existence_threshold=0.0, minimum_volume_ml=0.0)
+    faint = 0.45 * _ellipsoid((7, 55, 20), (7, 5, 10))
+    assert find_mass(_tissues(MASS_CANAL=faint), _centreline(_affine()), whatever).status == "not_found"
+    both = _tissues(MASS_CANAL=faint + _ellipsoid((7, 55, 110), (6, 5, 20)))
+    mass = find_mass(both, _centreline(_affine()), whatever)
+    assert mass.status == "measured"
+    assert not mass.mask.array[:, :, :40].any()
+
+
 def test_mass_outside_the_canal_is_foraminal_near_it_and_paravertebral_beyond() -> None:
     inside = _ellipsoid((7, 55, 80), (6, 5, 20))
     beside = _ellipsoid((11, 55, 80), (7, 5, 12)) * (inside == 0)

@@ -1,5 +1,7 @@
 """The user points at the mass, or asks for none."""
 
+from dataclasses import replace
+
 import numpy as np
 import pytest
 
@@ -50,6 +52,14 @@ def test_a_seed_far_from_any_mass_is_reported_with_the_distance(tissues: TissueM
     assert kept.fraction(Tissue.MASS_CANAL, Tissue.MASS_OUTSIDE).array.sum() == 0
     _, flags = keep_nearest(without_mass(tissues), seed)
     assert "none was segmented" in flags[0].message
+
+
+def test_a_seed_on_what_fills_no_voxel_by_half_is_reported(tissues: TissueMap) -> None:
+    coverage = tissues.coverage.copy()
+    coverage[Tissue.EPIDURAL] += 0.6 * coverage[Tissue.MASS_CANAL]
+    coverage[Tissue.MASS_CANAL] *= 0.4
+    _, flags = keep_nearest(replace(tissues, coverage=coverage), _centre(tissues.grid, (4.0, 22.0, 30.0)))
+    assert [flag.code for flag in flags] == ["MASS_SEED_FAINT"]
 
 
 def test_without_mass_nothing_else_changes(tissues: TissueMap) -> None:
