@@ -26,7 +26,9 @@ _ROUNDING = 1e-3
 """Smaller differences of fractions, stored in 255ths, are rounding."""
 
 
-def corrected_tissues(stored: TissueMap, masks: Masks, edited: Collection[str]) -> TissueMap:
+def corrected_tissues(
+    stored: TissueMap, masks: Masks, edited: Collection[str], *, mass_assessed: bool = True
+) -> TissueMap:
     """Carry corrected masks over to the coverages that the run measured.
 
     Only what a mask contradicts changes, so that partial volume stays wherever nobody drew.
@@ -39,6 +41,8 @@ def corrected_tissues(stored: TissueMap, masks: Masks, edited: Collection[str]) 
         As read from the run's folder.
     edited : collection of str
         Names of the masks that were changed.
+    mass_assessed : bool
+        The run could look for a mass; otherwise an empty mask of it says nothing.
 
     Returns
     -------
@@ -50,8 +54,10 @@ def corrected_tissues(stored: TissueMap, masks: Masks, edited: Collection[str]) 
         coverage[:, changed] = np.arange(len(Tissue))[:, None] == masks.anatomy.array[changed]
     if "mass" in edited:
         fraction = _follow_mask(stored.fraction(*_MASS).array, masks.mass.array > 0)
-    else:
+    elif mass_assessed:
         fraction = masks.mass_probability.array.astype(np.float32)
+    else:
+        return replace(stored, coverage=coverage)
     _set_mass(coverage, fraction, masks.mass.array)
     return replace(stored, coverage=coverage)
 

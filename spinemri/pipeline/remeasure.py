@@ -34,6 +34,9 @@ from spinemri.report import write_report
 
 __all__ = ["remeasure"]
 
+_NOT_MEASURED = REFUSALS | {"NO_CANAL"}
+"""Codes of findings without a centre line."""
+
 _KEPT = (
     "anatomy_dseg.nii.gz",
     "anatomy_probseg.json",
@@ -126,7 +129,9 @@ def _measure_folder(folder: Path, config: Config, recorder: Recorder, visit: int
         sources = read_sources(folder / "dicom")
     edited = edited_masks(manifest, masks)
     study = recorded_study(measurements, manifest, images, sources)
-    study = replace(study, flags=(*study.flags, *_edited_flag(edited)))
+    # What spoke against measuring is said anew, of the masks as they are now.
+    earlier = tuple(flag for flag in study.flags if flag.code not in _NOT_MEASURED)
+    study = replace(study, flags=(*earlier, *_edited_flag(edited)))
     anatomy = _anatomy(measurements, stored, masks, edited)
     mass = _mass(anatomy, config, measurements, masks)
     with recorder.stage("measure", visit):
@@ -144,12 +149,14 @@ def _edited_flag(edited: Collection[str]) -> tuple[Flag, ...]:
 
 
 def _anatomy(measurements: Measurements, stored: TissueMap, masks: Masks, edited: Collection[str]) -> Anatomy:
-    tissues = corrected_tissues(stored, masks, edited)
+    assessed = measurements.mass.status != "not_assessable"
+    tissues = corrected_tissues(stored, masks, edited, mass_assessed=assessed)
     levels = corrected_levels(masks.levels) if "levels" in edited else recorded_levels(measurements.levels)
     # Whoever corrected a mask vouches for what it shows.
-    refused = not edited and any(flag.code in REFUSALS for flag in measurements.quality.flags)
-    centreline = None if refused else find_centreline(tissues)
-    return Anatomy(tissues, centreline, levels, masks.levels, measurements.software.model_sha256)
+    refusals = () if edited else tuple(flag for flag in measurements.quality.flags if flag.code in _NOT_MEASURED)
+    centreline = None if refusals else find_centreline(tissues)
+    flags = tuple(Flag(flag.code, flag.message, Severity(flag.severity)) for flag in refusals)
+    return Anatomy(tissues, centreline, levels, masks.levels, measurements.software.model_sha256, flags)
 
 
 def _mass(anatomy: Anatomy, config: Config, measurements: Measurements, masks: Masks) -> Mass:
@@ -157,6 +164,9 @@ def _mass(anatomy: Anatomy, config: Config, measurements: Measurements, masks: M
     shown = bool(masks.mass.array.any())
     settings = accept_any(config.mass) if shown else config.mass
     mass = find_mass(anatomy.tissues, anatomy.centreline, settings)
+    if anatomy.centreline is None:
+        # The anatomy says why.
+        return replace(mass, flags=())
     codes = {flag.code for flag in measurements.quality.flags}
     unknown = tuple(flag for flag in (MASS_NOT_REQUESTED, MASS_NOT_OUTLINED) if flag.code in codes)
     return mass if shown or not unknown else replace(mass, status="not_assessable", flags=unknown)

@@ -19,6 +19,7 @@ from spinemri.config import Config, FollowupSettings, ReportSettings
 from spinemri.errors import InputError, UsageError
 from spinemri.followup import Radiotherapy
 from spinemri.intake.model import Weighting
+from spinemri.nomenclature import Tissue
 from spinemri.pipeline import ComparedStudies, Options, Recorder, compare_studies, remeasure, run_study
 
 TABLES_ONLY = Config(report=ReportSettings(html=False))
@@ -278,3 +279,38 @@ class TestRemeasure:
         result = CliRunner().invoke(app, ["measure", str(copy)])
         assert result.exit_code == 3
         assert _tree(copy) == before
+
+
+class TestRemeasureOfARefusal:
+    """Bodies and discs changed places with the arches: that is no spine, until somebody puts it right."""
+
+    @pytest.fixture
+    def refused(self, baseline: WrittenStudy, options: Options, tmp_path: Path) -> Path:
+        image = nib.load(baseline.labels)
+        array = np.asarray(image.dataobj)
+        column = np.isin(array, [Tissue.BODY, Tissue.DISC])
+        swapped = np.where(column, Tissue.POSTERIOR_ELEMENTS, array)
+        swapped[array == Tissue.POSTERIOR_ELEMENTS] = Tissue.BODY
+        nib.save(nib.Nifti1Image(swapped.astype(np.uint8), image.affine), tmp_path / "swapped.nii.gz")
+        run_study(baseline.folder, tmp_path / "out", replace(options, labels=(tmp_path / "swapped.nii.gz",)))
+        return tmp_path / "out"
+
+    def test_untouched_it_stays_refused_for_one_reason(self, refused: Path) -> None:
+        before = _json(refused / "measurements.json")
+        assert "NO_SPINE_SEEN" in _codes(before)
+        for _ in range(2):
+            remeasure(refused)
+            assert _json(refused / "measurements.json") == before
+
+    def test_corrected_it_is_measured_with_its_mass(
+        self, refused: Path, baseline: WrittenStudy, measured: Path
+    ) -> None:
+        path = refused / "nifti" / "anatomy_dseg.nii.gz"
+        truth = nib.load(baseline.labels)
+        nib.save(nib.Nifti1Image(np.asarray(truth.dataobj), truth.affine), path)
+        truth_ml = _json(measured / "measurements.json")["mass"]["volume_ml"]
+        for _ in range(2):
+            remeasure(refused)
+            content = _json(refused / "measurements.json")
+            assert not _codes(content) & {"NO_SPINE_SEEN", "NO_CANAL"}
+            assert content["mass"]["volume_ml"] == pytest.approx(truth_ml, abs=0.01)
