@@ -36,6 +36,11 @@ Segmenter = Annotated[
     str | None, typer.Option("--segmenter", help="Tool that outlines the tissues: totalspineseg, spineps or sct.")
 ]
 Dicom = Annotated[bool, typer.Option("--dicom/--no-dicom", help="Write DICOM objects, if the input is DICOM.")]
+Deidentify = Annotated[bool, typer.Option("--deidentify", help="Leave nothing that identifies the patient.")]
+DeidentifyKey = Annotated[
+    Path | None,
+    typer.Option("--deidentify-key", help="File with the secret of the pseudonyms; implies --deidentify."),
+]
 Overwrite = Annotated[bool, typer.Option("--overwrite", help="Replace the results of an earlier run.")]
 Quiet = Annotated[bool, typer.Option("--quiet", "-q", help="Print nothing but errors.")]
 JsonLog = Annotated[bool, typer.Option("--json-log", help="Progress as JSON lines on stderr.")]
@@ -102,6 +107,8 @@ def run(
     *,
     no_mass: Annotated[bool, typer.Option("--no-mass", help="Measure the canal only.")] = False,
     dicom: Dicom = True,
+    deidentify: Deidentify = False,
+    deidentify_key: DeidentifyKey = None,
     overwrite: Overwrite = False,
     quiet: Quiet = False,
     json_log: JsonLog = False,
@@ -110,7 +117,7 @@ def run(
     """Measure one study."""
     with guarded(debug=debug, json_log=json_log):
         from spinemri.cli.progress import progress
-        from spinemri.cli.results import finish_study, study_options
+        from spinemri.cli.results import deidentification, finish_study, study_options
         from spinemri.pipeline import run_study
 
         options = study_options(
@@ -122,6 +129,7 @@ def run(
             segmenter=segmenter,
             with_mass=not no_mass,
             dicom=dicom,
+            deidentification=deidentification(deidentify_key, wanted=deidentify),
             overwrite=overwrite,
         )
         with progress(visits=1, quiet=quiet, json_log=json_log) as recorder:
@@ -149,6 +157,8 @@ def compare(
     rt_fractions: Annotated[int | None, typer.Option(help="Number of fractions.")] = None,
     *,
     dicom: Dicom = True,
+    deidentify: Deidentify = False,
+    deidentify_key: DeidentifyKey = None,
     overwrite: Overwrite = False,
     quiet: Quiet = False,
     json_log: JsonLog = False,
@@ -157,7 +167,7 @@ def compare(
     """Measure two or more studies of one patient, and the change between them."""
     with guarded(debug=debug, json_log=json_log):
         from spinemri.cli.progress import progress
-        from spinemri.cli.results import finish_comparison, study_options
+        from spinemri.cli.results import deidentification, finish_comparison, study_options
         from spinemri.followup import parse_radiotherapy
         from spinemri.pipeline import compare_studies
 
@@ -168,6 +178,7 @@ def compare(
             labels=labels,
             segmenter=segmenter,
             dicom=dicom,
+            deidentification=deidentification(deidentify_key, wanted=deidentify),
             overwrite=overwrite,
         )
         radiotherapy = parse_radiotherapy(

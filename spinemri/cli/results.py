@@ -10,14 +10,17 @@ import typer
 from spinemri.cli.summary import comparison_lines, flag_lines, study_lines
 from spinemri.cli.values import parse_levels, parse_point, with_segmenter
 from spinemri.config import load_config
+from spinemri.errors import UsageError
+from spinemri.intake.pseudonyms import Deidentification
 from spinemri.measure.record import FlagRecord, Measurements
 from spinemri.pipeline import ComparedStudies, Event, Options
 from spinemri.pipeline.dicom import dicom_findings
 from spinemri.pipeline.measured import needs_a_person
 
-__all__ = ["finish_comparison", "finish_study", "study_options"]
+__all__ = ["deidentification", "finish_comparison", "finish_study", "study_options"]
 
 _EXIT_FINDINGS = 1
+_LEAST_KEY_BYTES = 16
 
 
 def study_options(
@@ -26,6 +29,7 @@ def study_options(
     contrast: str | None,
     levels: Sequence[str] | None,
     overwrite: bool,
+    deidentification: Deidentification | None = None,
     mass_seed: str | None = None,
     labels: Sequence[Path] | None = None,
     segmenter: str | None = None,
@@ -48,7 +52,31 @@ def study_options(
         levels=parse_levels(levels or ()),
         dicom=dicom,
         overwrite=overwrite,
+        deidentification=deidentification,
     )
+
+
+def deidentification(key_file: Path | None, *, wanted: bool) -> Deidentification | None:
+    """Read the secret behind the pseudonyms, if results are to be de-identified.
+
+    White space at its ends does not count, so that an editor that adds a line end changes nothing.
+
+    Raises
+    ------
+    UsageError
+        BAD_KEY if the file cannot be read, or holds fewer than 16 bytes, which could be guessed.
+    """
+    if key_file is None:
+        return Deidentification() if wanted else None
+    try:
+        key = key_file.read_bytes().strip()
+    except OSError as error:
+        what = f"{key_file} cannot be read ({type(error).__name__})"
+        raise UsageError("BAD_KEY", f"{what}.", "Give the file that holds the secret.") from None
+    if len(key) < _LEAST_KEY_BYTES:
+        message = f"The secret has {len(key)} bytes; {_LEAST_KEY_BYTES} are needed, so that nobody can guess it."
+        raise UsageError("BAD_KEY", message, "Make one with 'openssl rand -hex 32 > FILE'.")
+    return Deidentification(key)
 
 
 def finish_study(measurements: Measurements, out: Path, events: Iterable[Event], *, quiet: bool) -> None:

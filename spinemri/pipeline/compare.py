@@ -15,6 +15,7 @@ from spinemri.intake import read_studies
 from spinemri.intake.model import Role, Study, Weighting
 from spinemri.measure.record import QualityRecord
 from spinemri.measure.result import StudyResult
+from spinemri.pipeline.deidentify import details_withheld, without_identity
 from spinemri.pipeline.dicom import write_dicom_comparison
 from spinemri.pipeline.events import Recorder
 from spinemri.pipeline.manifest import write_manifest
@@ -74,11 +75,13 @@ def compare_studies(
     """
     options = options or Options()
     recorder = recorder or Recorder()
-    check_apart(out, paths)
+    with details_withheld(options):
+        check_apart(out, paths)
     with output_folder(out, overwrite=options.overwrite) as folder:
         with recorder.stage("intake"):
             studies, failures = _read(paths, options)
             _check_labels(options, len(studies))
+            studies, radiotherapy = without_identity(studies, radiotherapy, options)
         results, more_failures = _measure_all(studies, options, recorder)
         failures += more_failures
         if len(results) < 2:
@@ -94,7 +97,8 @@ def _read(paths: Sequence[Path], options: Options) -> tuple[list[Study], list[Fl
     failures: list[Flag] = []
     for number, path in enumerate(paths, start=1):
         try:
-            studies.extend(read_studies(path, contrast=options.contrast))
+            with details_withheld(options):
+                studies.extend(read_studies(path, contrast=options.contrast))
         except InputError as error:
             if error.code == "SEVERAL_PATIENTS":
                 raise
@@ -138,7 +142,8 @@ def _measure_all(
         visit = len(results) + 1
         own = replace(options, labels=options.labels[number - 1 : number], levels=() if results else options.levels)
         try:
-            prepared = prepare_study(study, own, recorder, visit)
+            with details_withheld(options):
+                prepared = prepare_study(study, own, recorder, visit)
             if results:
                 prepared = _with_baseline_levels(results[0], prepared, recorder, visit)
             with recorder.stage("measure", visit):

@@ -6,6 +6,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 
 from spinemri.config import Config
+from spinemri.intake.pseudonyms import Deidentification
 
 __all__ = ["Options", "Point"]
 
@@ -34,6 +35,8 @@ class Options:
         Write DICOM objects, if the input is DICOM.
     overwrite : bool
         Replace the output of an earlier run.
+    deidentification : Deidentification or None
+        Leave nothing in the results that identifies the patient.
     """
 
     config: Config = field(default_factory=Config)
@@ -44,3 +47,4 @@ class Options:
     levels: tuple[tuple[str, Point], ...] = ()
     dicom: bool = True
     overwrite: bool = False
+    deidentification: Deidentification | None = None

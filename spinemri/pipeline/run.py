@@ -8,6 +8,7 @@ from spinemri.config import write_config
 from spinemri.export import write_study
 from spinemri.intake import read_study
 from spinemri.measure.result import StudyResult
+from spinemri.pipeline.deidentify import details_withheld, without_identity
 from spinemri.pipeline.dicom import write_dicom_study
 from spinemri.pipeline.events import Recorder
 from spinemri.pipeline.manifest import write_manifest
@@ -46,11 +47,13 @@ def run_study(path: Path, out: Path, options: Options | None = None, recorder: R
     """
     options = options or Options()
     recorder = recorder or Recorder()
-    check_apart(out, [path])
+    with details_withheld(options):
+        check_apart(out, [path])
     with output_folder(out, overwrite=options.overwrite) as folder:
-        with recorder.stage("intake"):
-            study = read_study(path, contrast=options.contrast)
-        prepared = prepare_study(study, options, recorder)
+        with details_withheld(options):
+            with recorder.stage("intake"):
+                (study,), _ = without_identity([read_study(path, contrast=options.contrast)], None, options)
+            prepared = prepare_study(study, options, recorder)
         with recorder.stage("measure"):
             result = measure_prepared(prepared, options.config)
         recorder.flag_codes("measure", result.measurements.quality.flags)
