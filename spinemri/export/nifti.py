@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import gzip
+import zlib
 from pathlib import Path
 from typing import Any
 
@@ -84,10 +85,12 @@ def read_nifti(path: Path, *, frame_of_reference_uid: str = "") -> Volume:
         array = np.asanyarray(image.dataobj)
     except FileNotFoundError:
         raise InputError("MASK_MISSING", f"{path.name} is not in the folder.", "Give the folder of a run.") from None
-    except (ImageFileError, OSError, EOFError, ValueError) as error:
+    except (ImageFileError, OSError, EOFError, ValueError, zlib.error) as error:
         raise InputError("NIFTI_UNREADABLE", f"{path.name} is not a readable NIfTI file.", "Save it again.") from error
     if array.ndim == 4 and array.shape[3] == 1:
         array = array[..., 0]
+    if array.dtype.kind not in "biuf":
+        raise InputError("NIFTI_UNREADABLE", f"{path.name} holds colours or complex numbers.", "Save whole numbers.")
     if array.ndim != 3:
         raise InputError("NIFTI_SHAPE", f"{path.name} has shape {array.shape}.", "Save one volume of 3 dimensions.")
     return canonical(Volume(array, _LPS_TO_RAS @ image.affine, frame_of_reference_uid))

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import gzip
-import hashlib
 from collections import defaultdict
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
@@ -35,6 +34,7 @@ from spinemri.intake.roles import choose_roles
 from spinemri.intake.rules import SeriesRules
 from spinemri.intake.sources import Source, contents_sha256
 from spinemri.intake.tags import SeriesTags
+from spinemri.uids import derived_uid
 from spinemri.volume import Grid, Volume, canonical, canonical_grid
 
 __all__ = ["NiftiReader", "is_nifti", "nifti_studies"]
@@ -165,7 +165,7 @@ def _study(
     digest = contents_sha256(image.source for image in images)
     sidecars = [image.sidecar for image in images]
     named = next((str(s["StudyInstanceUID"]) for s in sidecars if s.get("StudyInstanceUID")), "")
-    study_uid = named or _uid("study", digest)
+    study_uid = named or derived_uid("study", digest)
     ordered = sorted(images, key=lambda image: (sidecar_time(image.sidecar), image.source))
     candidates = [
         _candidate(image, f"s{number:03d}_1", study_uid, rules, contrast) for number, image in enumerate(ordered, 1)
@@ -179,12 +179,6 @@ def _study(
         rejected=tuple(refused),
         inputs_sha256=digest,
     )
-
-
-def _uid(*parts: str) -> str:
-    """Return a UID of the 2.25 root that depends on the parts alone (DICOM PS3.5 B.2)."""
-    digest = hashlib.sha256("\n".join(parts).encode()).digest()
-    return f"2.25.{int.from_bytes(digest[:16], 'big')}"
 
 
 def _candidate(image: _Image, stack_id: str, study_uid: str, rules: SeriesRules, contrast: str | None) -> Candidate:
@@ -222,7 +216,7 @@ def _frame_uid(image: _Image, study_uid: str) -> str:
     """Images of one folder share scanner coordinates, unless a file has none."""
     if image.sidecar.get("FrameOfReferenceUID"):
         return str(image.sidecar["FrameOfReferenceUID"])
-    return _uid("frame", study_uid) if image.oriented else _uid("frame", study_uid, image.source.name)
+    return derived_uid("frame", study_uid) if image.oriented else derived_uid("frame", study_uid, image.source.name)
 
 
 def _flags(image: _Image, stack_id: str) -> tuple[Flag, ...]:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import gzip
 import json
+import zlib
 from dataclasses import replace
 from pathlib import Path
 
@@ -95,7 +96,7 @@ def read_coverage(nifti: Path, like: Volume) -> TissueMap:
         steps = np.asanyarray(nib.load(nifti / _NAME).dataobj)
     except FileNotFoundError:
         raise InputError("MASK_MISSING", f"{_NAME} is not in the folder.", "Run the study again.") from None
-    except (ImageFileError, OSError, EOFError, ValueError) as error:
+    except (ImageFileError, OSError, EOFError, ValueError, zlib.error) as error:
         raise InputError("NIFTI_UNREADABLE", f"{_NAME} is damaged.", "Run the study again.") from error
     if steps.shape != (*like.shape, len(Tissue)) or steps.dtype != np.uint8:
         raise InputError("GRID_MISMATCH", f"{_NAME} and the masks differ in shape.", "Edit the masks on their grid.")

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+import zlib
 from collections.abc import Iterable
 from dataclasses import dataclass
 from pathlib import Path
@@ -158,14 +159,14 @@ def _read(path: Path) -> Volume:
     try:
         image = nib.load(path)
         array = np.asanyarray(image.dataobj)
-    except (OSError, EOFError, ValueError, nib.filebasedimages.ImageFileError) as error:
+    except (OSError, EOFError, ValueError, zlib.error, nib.filebasedimages.ImageFileError) as error:
         raise UsageError(
             "BAD_LABELS", f"{path.name} cannot be read as NIfTI ({type(error).__name__}).", "Give a .nii or .nii.gz."
         ) from None
     array = array.reshape(array.shape[:3]) if array.ndim > 3 and array.size == np.prod(array.shape[:3]) else array
     if array.ndim != 3 or not array.size:
         raise UsageError("BAD_LABELS", f"{path.name} has the shape {array.shape}.", "Give a mask of three dimensions.")
-    if not np.isfinite(array).all():
+    if array.dtype.kind not in "biuf" or not np.isfinite(array).all():
         raise UsageError("BAD_LABELS", f"{path.name} holds values that are no numbers.", "Give whole tissue ids.")
     try:
         return canonical(Volume(array, _LPS_FROM_RAS @ image.affine))

@@ -1,9 +1,11 @@
+import gzip
 import json
 from dataclasses import replace
 
 import nibabel as nib
 import numpy as np
 import pytest
+from damaged import damage_after
 from synthetic_result import make_result
 
 from spinemri.errors import InputError
@@ -136,3 +138,13 @@ def test_an_image_of_fractions_stays_float(result, tmp_path):
     half = replace(result, images={Role.SAGITTAL_T2: image.with_array(image.array + np.float32(0.5))})
     write_study(half, tmp_path)
     assert (read_images(tmp_path)[Role.SAGITTAL_T2].array == image.array + np.float32(0.5)).all()
+
+
+def test_a_mask_damaged_in_its_compressed_data_is_an_error(folder):
+    path = folder / "nifti" / "mass_dseg.nii.gz"
+    whole = path.with_name("whole.nii")
+    whole.write_bytes(gzip.decompress(path.read_bytes()))
+    damage_after(1000, whole, path)
+    with pytest.raises(InputError) as caught:
+        read_masks(folder)
+    assert caught.value.code == "NIFTI_UNREADABLE"

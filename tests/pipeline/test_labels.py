@@ -5,6 +5,7 @@ from pathlib import Path
 import nibabel as nib
 import numpy as np
 import pytest
+from damaged import damage_after
 from synthetic_result import Spine, sagittal_grid
 from written_study import LEFT_BACK_TO_RIGHT_FRONT, exact_labels, write_labels
 
@@ -54,6 +55,22 @@ def test_foreign_numbering_is_refused_with_the_ids_found(tmp_path: Path, ids: tu
     array = np.resize(np.array(ids, dtype=np.int16), (8, 20, 20))
     with pytest.raises(UsageError, match=named) as caught:
         read_labels(_save(tmp_path / "foreign.nii.gz", array), Grid((8, 20, 20), np.diag([4.0, 0.8, 0.8, 1.0])))
+    assert caught.value.code == "BAD_LABELS"
+
+
+@pytest.mark.parametrize("voxel", [np.dtype([(c, "u1") for c in "RGB"]), np.dtype(np.complex64)])
+def test_colours_and_complex_numbers_are_no_labels(tmp_path: Path, voxel: np.dtype) -> None:
+    path = _save(tmp_path / "colours.nii.gz", np.zeros((8, 20, 20), dtype=voxel))
+    with pytest.raises(UsageError, match="no numbers") as caught:
+        read_labels(path, Grid((8, 20, 20), np.diag([4.0, 0.8, 0.8, 1.0])))
+    assert caught.value.code == "BAD_LABELS"
+
+
+def test_a_file_damaged_on_its_way_is_refused(tmp_path: Path) -> None:
+    path = tmp_path / "labels.nii.gz"
+    damage_after(1000, _save(tmp_path / "labels.nii", np.ones((8, 20, 20), dtype=np.uint8)), path)
+    with pytest.raises(UsageError, match="cannot be read") as caught:
+        read_labels(path, Grid((8, 20, 20), np.diag([4.0, 0.8, 0.8, 1.0])))
     assert caught.value.code == "BAD_LABELS"
 
 
