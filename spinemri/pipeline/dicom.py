@@ -16,7 +16,11 @@ from spinemri.pipeline.measured import flag_records
 __all__ = ["dicom_findings", "write_dicom_comparison", "write_dicom_study"]
 
 _STAGE = "dicom"
-_NO_SOURCE = Flag("DICOM_NO_SOURCE", "No DICOM objects: the images did not come from DICOM.", Severity.INFO)
+_NO_SOURCE = Flag(
+    "DICOM_NO_SOURCE",
+    "No DICOM objects: the images did not come from DICOM, or the run that is measured again kept no headers of them.",
+    Severity.INFO,
+)
 _NOT_WRITTEN = Flag(
     "DICOM_NOT_WRITTEN",
     "No DICOM objects: the headers of the primary series lack UIDs or one frame of reference, or break rules of DICOM. "

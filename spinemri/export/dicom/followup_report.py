@@ -157,13 +157,7 @@ def _notes(comparison: Comparison, content: Json, earlier: Sequence[Evidence], c
 def _remarks(content: Json) -> list[str]:
     """Put into words what has no code: yardsticks, dates and treated levels."""
     remarks = []
-    for path in (
-        "nadir.study_date",
-        "recurrence.since",
-        "radiotherapy.start",
-        "radiotherapy.end",
-        "radiotherapy.levels",
-    ):
+    for path in _WORDS:
         value = lookup(content, path)
         if isinstance(value, str) and value:
             remarks.append(f"{path.replace('.', ' ').replace('_', ' ')}: {value}")
