@@ -69,8 +69,8 @@ def refine_where_found(tissues: TissueMap, images: Sequence[Volume], settings: M
 def refine_canal(tissues: TissueMap, mass: Mass, images: Sequence[Volume]) -> TissueMap:
     """Share out the canal near a mass once more between cord, sac, epidural space and mass.
 
-    Bone, disc and everything else outside the canal keep their coverage, and the canal as a whole keeps its own: only
-    its division changes, and only within 15 mm of the mass.
+    Bone, disc, mass and everything else outside the canal keep their coverage, and the canal as a whole keeps its own:
+    only its division changes, and only within 15 mm of the mass.
 
     Parameters
     ----------
@@ -184,12 +184,14 @@ def _smooth(values: FloatArray, region: NDArray[np.bool_]) -> FloatArray:
 def _with_classes(
     tissues: TissueMap, box: tuple[slice, ...], region: NDArray[np.bool_], before: FloatArray, after: FloatArray
 ) -> TissueMap:
-    """Put new class coverages in; mass inside and outside the canal keep their proportion, new mass is in the canal."""
+    """Put new class coverages in; mass outside the canal keeps its own, so that the canal does not grow into it."""
     coverage = tissues.coverage.copy()
     part = coverage[(slice(None), *box)]
+    outside = part[int(Tissue.MASS_OUTSIDE)][region]
+    in_canal = np.maximum(after[:, -1] - outside, 0.0)
+    others = after[:, :-1].sum(1)
+    kept = np.maximum(before.sum(1) - outside - in_canal, 0.0) / np.maximum(others, 1e-9)
     for column, group in enumerate(_CLASSES[:-1]):
-        part[int(group[0])][region] = after[:, column]
-    outside = part[int(Tissue.MASS_OUTSIDE)][region] / np.maximum(before[:, -1], 1e-6)
-    part[int(Tissue.MASS_OUTSIDE)][region] = after[:, -1] * outside
-    part[int(Tissue.MASS_CANAL)][region] = after[:, -1] * (1 - outside)
+        part[int(group[0])][region] = after[:, column] * kept
+    part[int(Tissue.MASS_CANAL)][region] = in_canal
     return replace(tissues, coverage=coverage)

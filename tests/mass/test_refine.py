@@ -99,6 +99,23 @@ def test_only_the_division_of_the_canal_changes_and_only_near_the_mass() -> None
     np.testing.assert_allclose(refined.coverage[..., far:], found.coverage[..., far:], rtol=0, atol=1e-6)
 
 
+def test_mass_outside_the_canal_stays_and_the_canal_does_not_grow_into_it() -> None:
+    truth = _truth()
+    beside = np.minimum(_inside((9.5, 38, 75), (9, 9, 20)), truth.coverage[0])
+    coverage = truth.coverage.copy()
+    coverage[Tissue.MASS_OUTSIDE] = beside
+    coverage[0] -= beside
+    both = _hesitant(replace(truth, coverage=coverage))
+    # It looks like background here: signal alone would take it for something else.
+    image = _image(truth, "T2", 1)
+    refined = refine_canal(both, _mass(both), [image, _image(truth, "T1 enhanced", 2)])
+    np.testing.assert_array_equal(refined.coverage[Tissue.MASS_OUTSIDE], both.coverage[Tissue.MASS_OUTSIDE])
+    np.testing.assert_allclose(refined.canal.array, both.canal.array, rtol=0, atol=1e-5)
+    assert np.abs(refined.coverage - both.coverage).max() > 0.2
+    assert refined.coverage.min() >= 0
+    np.testing.assert_allclose(refined.coverage.sum(0), 1.0, rtol=0, atol=1e-5)
+
+
 def test_a_right_outline_stays_right() -> None:
     truth = _truth()
     refined = refine_canal(truth, _mass(truth), [_image(truth, "T2", 3), _image(truth, "T1 enhanced", 4)])
