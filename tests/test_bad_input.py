@@ -102,7 +102,7 @@ def two_studies(folder: Path) -> None:
     [
         (absent, "NOT_FOUND", "does not exist"),
         (empty, "EMPTY_FOLDER", "holds no file"),
-        (letters, "NO_DICOM", "letter.txt"),
+        (letters, "NO_DICOM", "not a DICOM file"),
         (computed_tomography, "NOT_MR", "CT"),
         (axial_only, "NO_SPINE_SERIES", "axial"),
         (knee, "NO_SPINE_SERIES", "KNEE"),

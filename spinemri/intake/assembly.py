@@ -98,10 +98,8 @@ def _flags(frames: Sequence[Frame], common: Sequence[Rejected]) -> tuple[Flag, .
     flags = []
     corrupt = [item for item in common if item.code == "CORRUPT_FILE"]
     if corrupt:
-        what = f"{len(corrupt)} of the files cannot be read (first: {corrupt[0].what})"
-        flags.append(
-            Flag("CORRUPT_FILE", f"{what}; the others are used. Export the study again if slices are missing.")
-        )
+        what = f"{len(corrupt)} of the files cannot be read; the others are used. 'spinemri inspect' names them."
+        flags.append(Flag("CORRUPT_FILE", f"{what} Export the study again if slices are missing."))
     if len({frame.identity.patient_key for frame in frames}) > 1:
         message = "Some images have no patient id; they are taken for the same patient. Check the export."
         flags.append(Flag("PATIENT_ID_MISSING", message))

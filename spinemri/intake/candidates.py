@@ -154,7 +154,6 @@ def dicom_candidates(groups: Sequence[tuple[Frame, ...]], rules: SeriesRules) ->
 def _candidate(frames: tuple[Frame, ...], stack_id: str, rules: SeriesRules) -> Candidate:
     plan = plan_slices(frames)
     first = frames[0]
-    name = f"stack {stack_id} ({first.tags.description})" if first.tags.description else f"stack {stack_id}"
     bare = Stack(
         stack_id=stack_id,
         series_instance_uid=first.series_uid,
@@ -167,7 +166,7 @@ def _candidate(frames: tuple[Frame, ...], stack_id: str, rules: SeriesRules) -> 
         grid=canonical_grid(plan.grid),
         frame_of_reference_uid=first.frame_of_reference_uid,
         acquired=min(frame.acquired for frame in frames),
-        reader=DicomReader(name, frames, plan),
+        reader=DicomReader(f"stack {stack_id}", frames, plan),
         flags=plan.flags,
         instances=partial(read_instances, frames),
     )

@@ -120,7 +120,7 @@ def _check(found: Mapping[tuple[str, str, str], Sequence[_Image]], refused: Sequ
             "SEVERAL_PATIENTS", f"The input holds {len(subjects)} BIDS subjects.", "Give the folder of one subject."
         )
     if not found:
-        what = "; ".join(f"{item.what}: {item.reason}" for item in refused[:4])
+        what = "; ".join(dict.fromkeys(item.reason for item in refused))
         raise InputError("NO_DICOM", f"No NIfTI file can be used: {what}.", "Give DICOM or NIfTI images.")
 
 
@@ -285,7 +285,7 @@ class NiftiReader:
         except Exception as error:
             raise InputError(
                 "PIXELS_UNREADABLE",
-                f"{self.source.name} cannot be read to its end ({type(error).__name__}).",
+                f"The NIfTI image cannot be read to its end ({type(error).__name__}).",
                 "Convert or copy it again.",
             ) from error
         array = np.nan_to_num(array.reshape(array.shape[:3]), nan=0.0, posinf=0.0, neginf=0.0)

@@ -107,9 +107,8 @@ class DicomReader:
         if not lost:
             return ()
         total = len(self.frames)
-        files = sorted({self.frames[index].source.name for index in lost})
-        what = f"{len(lost)} of {total} slices of {self.name} cannot be decoded ({lost[min(lost)]}; {files[0]}"
-        what += f" and {len(files) - 1} more files)" if len(files) > 1 else ")"
+        # Neither names of files nor what a decoder says: both may quote the patient's name.
+        what = f"{len(lost)} of {total} slices of {self.name} cannot be decoded ({lost[min(lost)]})"
         neighbours = any(index + 1 in lost for index in lost)
         if neighbours or total < _MIN_SLICES_TO_REPAIR or len(lost) > max(1, _MAX_LOST_FRACTION * total):
             raise InputError("PIXELS_UNREADABLE", f"{what}.", "Export the series again from the archive.")
@@ -161,7 +160,7 @@ def _decode_frame(dataset: Dataset, index: int) -> NDArray[Any] | str:
         stored = pixel_array(dataset, index=index)
         return _physical(stored, dataset, index)
     except Exception as error:  # noqa: BLE001 - decoders raise their own kinds
-        return f"{type(error).__name__}: {str(error).splitlines()[0][:80]}" if str(error) else type(error).__name__
+        return type(error).__name__
 
 
 def _physical(stored: NDArray[Any], dataset: Dataset, index: int) -> NDArray[np.float32]:

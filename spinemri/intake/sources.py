@@ -101,7 +101,7 @@ def find_sources(path: Path) -> tuple[tuple[Source, ...], tuple[Rejected, ...]]:
         NOT_FOUND, or EMPTY_FOLDER if there is no file at all.
     """
     if not path.exists():
-        raise InputError("NOT_FOUND", f"{path.name!r} does not exist.", "Check the path.")
+        raise InputError("NOT_FOUND", "The input does not exist.", "Check the path.")
     if path.is_file() and path.name.upper() == "DICOMDIR":
         path = path.absolute().parent
     files = _walk(path) if path.is_dir() else [Source(path.name, path)]
@@ -111,7 +111,7 @@ def find_sources(path: Path) -> tuple[tuple[Source, ...], tuple[Rejected, ...]]:
         for found in _expand(source):
             (rejected if isinstance(found, Rejected) else sources).append(found)  # type: ignore[arg-type]
     if not sources and not rejected:
-        raise InputError("EMPTY_FOLDER", f"{path.name!r} holds no file.", "Give the folder that holds the images.")
+        raise InputError("EMPTY_FOLDER", "The input holds no file.", "Give the folder that holds the images.")
     return tuple(sorted(sources)), tuple(rejected)
 
 

@@ -48,7 +48,7 @@ def list_studies(path: Path, *, contrast: str | None = None) -> tuple[Study, ...
         return _with_ignored_option(dicom_studies(headers, (*rejected, *beside), load_rules()), contrast)
     if images:
         return nifti_studies(images, sources, rejected, load_rules(), contrast)
-    raise _nothing_usable(headers, path, rejected)
+    raise _nothing_usable(headers, rejected)
 
 
 def read_studies(path: Path, *, contrast: str | None = None) -> tuple[Study, ...]:
@@ -108,7 +108,7 @@ def read_study(path: Path, *, contrast: str | None = None) -> Study:
     if len(studies) > 1:
         raise InputError(
             "SEVERAL_STUDIES",
-            f"{path.name!r} holds {len(studies)} studies.",
+            f"The input holds {len(studies)} studies.",
             "Give the folder of one study, or compare them with 'spinemri compare'.",
         )
     return studies[0]
@@ -126,7 +126,7 @@ def _with_ignored_option(studies: tuple[Study, ...], contrast: str | None) -> tu
     return tuple(replace(study, flags=(*study.flags, flag)) for study in studies)
 
 
-def _nothing_usable(headers: Headers, path: Path, rejected: tuple[Rejected, ...]) -> InputError:
+def _nothing_usable(headers: Headers, rejected: tuple[Rejected, ...]) -> InputError:
     """Say why no image was found."""
     if headers.modalities:
         found = ", ".join(headers.modalities)
@@ -136,13 +136,13 @@ def _nothing_usable(headers: Headers, path: Path, rejected: tuple[Rejected, ...]
     found = "; ".join(_counted(code, everything) for code in counts) or "only a DICOMDIR"
     if headers.dicom_files:
         return InputError("NO_SPINE_SERIES", f"No usable MR image was found: {found}.", _SPINE_REMEDY)
-    return InputError("NO_DICOM", f"{path.name!r} holds no readable image: {found}.", "Give DICOM or NIfTI images.")
+    return InputError("NO_DICOM", f"The input holds no readable image: {found}.", "Give DICOM or NIfTI images.")
 
 
 def _counted(code: str, rejected: tuple[Rejected, ...]) -> str:
+    """Say what was wrong how often, without names of files, which often hold the patient's."""
     items = [item for item in rejected if item.code == code]
-    more = f" and {len(items) - 1} more" if len(items) > 1 else ""
-    return f"{items[0].what}{more}: {items[0].reason}"
+    return f"{items[0].reason} ({len(items)} times)" if len(items) > 1 else items[0].reason
 
 
 def _no_spine_series(studies: tuple[Study, ...]) -> InputError:
@@ -158,5 +158,4 @@ def _no_spine_series(studies: tuple[Study, ...]) -> InputError:
 
 
 def _described(stack: Stack) -> str:
-    name = f" {stack.series_description!r}" if stack.series_description else ""
-    return f"{stack.stack_id}{name}, {stack.plane.value} {stack.weighting.value} ({stack.code}: {stack.reason})"
+    return f"{stack.stack_id}, {stack.plane.value} {stack.weighting.value} ({stack.code}: {stack.reason})"

@@ -186,7 +186,7 @@ def test_truncated_file_is_refused_on_loading(save):
     path = save("a_T2w.nii.gz")
     path.write_bytes(gzip.compress(gzip.decompress(path.read_bytes())[:5000]))
     (stack,) = read_study(path).stacks
-    with pytest.raises(InputError, match=r"a_T2w.nii.gz") as caught:
+    with pytest.raises(InputError, match="cannot be read to its end") as caught:
         stack.load()
     assert caught.value.code == "PIXELS_UNREADABLE"
 

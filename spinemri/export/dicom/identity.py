@@ -39,6 +39,9 @@ MANUFACTURER = "spinemri"
 
 _NO_DATE, _NO_TIME = "19000101", "000000"
 
+_DATES_AFTER = {"113106": "UNMODIFIED", "113107": "MODIFIED"}
+"""What the methods of de-identification that keep intervals say of dates (DICOM PS3.16 CID 7050)."""
+
 
 @dataclass(frozen=True)
 class Kind:
@@ -242,6 +245,10 @@ def save(dataset: Dataset, path: Path) -> None:
             delattr(dataset, keyword)
     for equipment in dataset.get("ContributingEquipmentSequence", ()):
         equipment.pop("ContributionDateTime", None)
+    for method in dataset.get("DeidentificationMethodCodeSequence", ()):
+        # Part of SOP Common, which is not copied from the images.
+        if method.CodeValue in _DATES_AFTER:
+            dataset.LongitudinalTemporalInformationModified = _DATES_AFTER[method.CodeValue]
     dataset.file_meta.ImplementationClassUID = IMPLEMENTATION_UID
     dataset.file_meta.ImplementationVersionName = "SPINEMRI"
     dataset.save_as(path, enforce_file_format=True)

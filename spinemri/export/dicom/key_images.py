@@ -146,9 +146,11 @@ def key_selection(
     content = KeyObjectSelection(
         dcm("ForResearch"), selected, observer_device_context=device_observer(), description=f"{RESEARCH} {words}"
     )
-    return KeyObjectSelectionDocument(
+    made = KeyObjectSelectionDocument(
         evidence=selected,
         content=content,
         contributing_equipment=acquisition_equipment(context.header),
         **common_arguments(context, SELECTION, also=uids.encode()),
     )
+    made.copy_patient_and_study_information(context.header)
+    return made

@@ -1,8 +1,5 @@
-"""Two visits of the analytic spine, run from DICOM to DICOM; and the validator."""
+"""Two visits of the analytic spine, run from DICOM to DICOM."""
 
-import shutil
-import subprocess
-from collections.abc import Callable
 from dataclasses import replace
 from pathlib import Path
 
@@ -34,19 +31,3 @@ def one_visit(compared: Compared) -> tuple[Path, Options]:
     """Input and options of the baseline on its own."""
     own = replace(compared.options, labels=compared.options.labels[:1])
     return compared.inputs[0].folder, own
-
-
-@pytest.fixture(scope="session")
-def errors_of() -> Callable[[Path], list[str]]:
-    """What dciodvfy finds wrong with a file; it knows no private coding scheme, which is a warning."""
-    program = shutil.which("dciodvfy")
-    if program is None:
-        pytest.skip("dciodvfy is absent: install Debian's dicom3tools")
-
-    def check(path: Path) -> list[str]:
-        done = subprocess.run([program, "-new", str(path)], capture_output=True, text=True, check=False)
-        lines = (done.stdout + done.stderr).splitlines()
-        errors = [line for line in lines if line.startswith(("Error", "Abort"))]
-        return errors or ([f"exit status {done.returncode}"] if done.returncode else [])
-
-    return check
