@@ -75,6 +75,28 @@ def test_not_if_not_wanted(written: WrittenStudy, options: Options, tmp_path: Pa
     assert logged(tmp_path / "out") == []
 
 
+def test_key_images_are_of_the_primary_frame_of_reference_only(
+    written: WrittenStudy, options: Options, out: Path, tmp_path: Path
+) -> None:
+    moved = edit(written, tmp_path / "moved")
+    for path in (moved / "b").glob("*.dcm"):
+        dataset = pydicom.dcmread(path)
+        dataset.FrameOfReferenceUID = "1.2.3.99"
+        dataset.save_as(path)
+    run_study(moved, tmp_path / "again", options)
+    assert selected_series(out) == {"T2", "T1"}
+    assert selected_series(tmp_path / "again") == {"T2"}
+
+
+def selected_series(out: Path) -> set[str]:
+    """Weighting of the series that the key object selection points at."""
+    selection = pydicom.dcmread(out / "dicom" / "key_images_ko.dcm")
+    measured = json.loads((out / "measurements.json").read_text())
+    names = {series["series_instance_uid"]: series["weighting"] for series in measured["series"]}
+    evidence = selection.CurrentRequestedProcedureEvidenceSequence[0].ReferencedSeriesSequence
+    return {names[item.SeriesInstanceUID] for item in evidence if item.SeriesInstanceUID in names}
+
+
 def test_nifti_gives_a_note_and_no_objects(out: Path, options: Options, tmp_path: Path) -> None:
     recorder = Recorder()
     run_study(out / "nifti" / "sagittal_t2.nii.gz", tmp_path / "again", replace(options, contrast="T2"), recorder)

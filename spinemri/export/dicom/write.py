@@ -212,7 +212,7 @@ def _write_visit(visit: _Visit, figures: Sequence[Path], time: TimePoint | None)
         context,
         images=visit.headers,
         # The library describes single images; highdicom has no words for frames of a multi-frame file.
-        library=[plane.header for plane in _key_planes(visit).values() if not plane.frame],
+        library=[plane.header for plane in _planes_of_worst(visit) if not plane.frame],
         mass_segmentation=outlined,
         time=time,
     )
@@ -232,12 +232,12 @@ def _write_key_images(visit: _Visit, figures: Sequence[Path]) -> None:
         save(captures[-1], visit.folder / f"{CAPTURES.name}_{number}.dcm")
     level = visit.result.measurements.compromise.worst_level
     words = f"Worst section: {level}." if level else "No worst section was found: middle of the images."
-    images = list({str(plane.header.SOPInstanceUID): plane.header for plane in planes.values()}.values())
+    images = list({str(plane.header.SOPInstanceUID): plane.header for plane in _planes_of_worst(visit)}.values())
     visit.save(key_selection(images, captures, visit.context, words), SELECTION)
 
 
 def _key_planes(visit: _Visit) -> dict[Role, ImagePlane]:
-    """Return the image of every series but the localizer that lies nearest to the worst section."""
+    """Return the image of every series but the localizer that lies nearest to the worst section, as the figures do."""
     result = visit.result
     point = result.measurements.compromise.worst_point_lps_mm
     if point is None:
@@ -248,3 +248,9 @@ def _key_planes(visit: _Visit) -> dict[Role, ImagePlane]:
         for role, instances in visit.sources.items()
         if role is not Role.LOCALIZER
     }
+
+
+def _planes_of_worst(visit: _Visit) -> tuple[ImagePlane, ...]:
+    """Return the key planes in the primary frame of reference: in another, nobody knows where the section lies."""
+    images, frame = visit.result.images, visit.result.primary_image.frame_of_reference_uid
+    return tuple(plane for role, plane in _key_planes(visit).items() if images[role].frame_of_reference_uid == frame)
