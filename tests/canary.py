@@ -50,7 +50,8 @@ def plant(study: Path, target: Path, *, words: str = "spine") -> Path:
             dataset.add_new(tag, vr, _VALUES[vr])
         dataset.SeriesDescription = f"{description} {words} {CANARY}"
         dataset.ImageType = [*dataset.ImageType, CANARY]
-        dataset.ScanningSequence = [dataset.ScanningSequence, CANARY]
+        if "ScanningSequence" in dataset:
+            dataset.ScanningSequence = [dataset.ScanningSequence, CANARY]
         _plant_nested(dataset)
         place = folder / path.parent.name / f"{CANARY}_{number}.dcm"
         place.parent.mkdir(parents=True, exist_ok=True)

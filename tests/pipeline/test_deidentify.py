@@ -14,12 +14,13 @@ import numpy as np
 import pydicom
 import pytest
 from canary import AGE, BIRTH_DATE, CANARY, TIME, UID, leaks, plant
-from dicom_writer import SeriesHeader, write_sagittal_series
-from synthetic_result import Spine
+from dicom_writer import SeriesHeader, write_enhanced_sagittal, write_sagittal_series
+from synthetic_result import Spine, sagittal_grid
 from typer.testing import CliRunner, Result
-from written_study import WrittenStudy, write_spine
+from written_study import WrittenStudy, image_of, write_spine
 
 from spinemri.cli import app
+from spinemri.intake.model import Weighting
 from spinemri.volume import Volume
 
 THINNER = Spine(6.6, tilt_deg=3.0, shift_mm=(-1.0, -14.0, 28.0))
@@ -250,6 +251,41 @@ class TestPseudonyms:
         result = CliRunner().invoke(app, arguments)
         assert (result.exit_code, result.stderr.startswith("[BAD_KEY]")) == (2, True)
         assert not (tmp_path / "out").exists()
+
+
+class TestOtherInput:
+    def test_enhanced_images_give_valid_objects(
+        self, visits: Visits, tmp_path: Path, errors_of: Callable[[Path], list[str]]
+    ) -> None:
+        image = image_of(Spine(), sagittal_grid(Spine()), Weighting.T2, "1.2.3.4")
+        write_enhanced_sagittal(image, tmp_path / "study" / "one.dcm")
+        planted = plant(tmp_path / "study", tmp_path / "planted")
+        command("run", planted, *visits.run_arguments[1:], "-o", tmp_path / "out", "--deidentify")
+        assert leaks(tmp_path / "out", visits.secrets) == set()
+        assert errors_of(tmp_path / "out" / "dicom" / "mass_seg.dcm") == []
+        assert errors_of(tmp_path / "out" / "dicom" / "measurements_sr.dcm") == []
+
+    def test_nifti_loses_the_names_in_header_sidecar_and_file(
+        self, visits: Visits, plain: tuple[Path, Result], tmp_path: Path
+    ) -> None:
+        image = nib.load(plain[0] / "timepoint_1" / "nifti" / "sagittal_t2.nii.gz")
+        for name in ("descrip", "aux_file", "db_name", "intent_name"):
+            image.header[name] = CANARY.encode()
+        folder = tmp_path / f"sub-{CANARY}" / "ses-ANNA" / "anat"
+        folder.mkdir(parents=True)
+        nib.save(image, folder / f"sub-{CANARY}_ses-ANNA_T2w.nii.gz")
+        words = ("SeriesDescription", "ProtocolName", "PatientID", "PatientName", "InstitutionName", "BodyPartExamined")
+        sidecar = {
+            **dict.fromkeys(words, f"{CANARY} spine"),
+            "AcquisitionDateTime": f"2024-03-01T{TIME}",
+            "StudyInstanceUID": UID,
+            "SeriesInstanceUID": UID,
+        }
+        (folder / f"sub-{CANARY}_ses-ANNA_T2w.json").write_text(json.dumps(sidecar))
+        given = [tmp_path / f"sub-{CANARY}", *visits.run_arguments[1:]]
+        done = command("run", *given, "-o", tmp_path / "out", "--deidentify")
+        assert leaks(tmp_path / "out", visits.secrets) == set()
+        assert CANARY.lower() not in said(done)
 
 
 class TestErrors:
