@@ -18,7 +18,12 @@ __all__ = ["build_anatomy"]
 
 
 def build_anatomy(
-    tissues: TissueMap, *, hints: LevelHints, model_sha256: str = "", column: Collection[Tissue] = COLUMN
+    tissues: TissueMap,
+    *,
+    hints: LevelHints,
+    model_sha256: str = "",
+    column: Collection[Tissue] = COLUMN,
+    all_along: bool = True,
 ) -> Anatomy:
     """Find the canal's centreline and name the levels, if what was segmented can be a spine.
 
@@ -31,6 +36,8 @@ def build_anatomy(
         Of the network that made the tissues; empty for masks from elsewhere.
     column : collection of Tissue
         What is expected in front of the canal; none for masks that do not outline it.
+    all_along : bool
+        See `spine_doubt`.
 
     Returns
     -------
@@ -47,7 +54,7 @@ def build_anatomy(
     if centreline is None:
         message = f"Less than {MIN_LENGTH_MM:.0f} mm of spinal canal was found; nothing along it can be measured."
         return _nothing(tissues, model_sha256, Flag("NO_CANAL", message, Severity.ERROR))
-    doubt = spine_doubt(tissues, centreline, column)
+    doubt = spine_doubt(tissues, centreline, column, all_along=all_along)
     if doubt is not None:
         return _nothing(tissues, model_sha256, doubt)
     levels, level_map = name_levels(tissues, centreline, hints)

@@ -50,7 +50,9 @@ _WAIST_MM = 5.0
 _SACRUM_SHARE = 0.15
 
 
-def spine_doubt(tissues: TissueMap, centreline: Centreline, column: Collection[Tissue] = COLUMN) -> Flag | None:
+def spine_doubt(
+    tissues: TissueMap, centreline: Centreline, column: Collection[Tissue] = COLUMN, *, all_along: bool = True
+) -> Flag | None:
     """Say why what was found along a canal is no spine.
 
     In a spine nearly all of each tissue lies where it belongs: the canal along one line, bodies and discs in front of
@@ -63,6 +65,8 @@ def spine_doubt(tissues: TissueMap, centreline: Centreline, column: Collection[T
     centreline : Centreline
     column : collection of Tissue
         What is expected in front of the canal; none for masks that do not outline it.
+    all_along : bool
+        It is expected in front of the whole canal; a person may have outlined a few levels only.
 
     Returns
     -------
@@ -75,10 +79,9 @@ def spine_doubt(tissues: TissueMap, centreline: Centreline, column: Collection[T
     ]
     if column:
         bony = tissues.fraction(*column)
-        checks += [
-            (_share_near(bony, curve, _COLUMN_MM), "of bodies and discs lies in front of the canal"),
-            (_share_of_sections(bony, curve), "of the canal has bodies and discs in front of it"),
-        ]
+        checks.append((_share_near(bony, curve, _COLUMN_MM), "of bodies and discs lies in front of the canal"))
+        if all_along:
+            checks.append((_share_of_sections(bony, curve), "of the canal has bodies and discs in front of it"))
     failed = [f"{share:.0%} {what}" for share, what in checks if share is not None and share < _MIN_SHARE]
     return _refusal("; ".join(failed)) if failed else None
 

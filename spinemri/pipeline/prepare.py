@@ -93,7 +93,9 @@ def prepare_study(study: Study, options: Options, recorder: Recorder, visit: int
         tissues, seed_flags = _with_wanted_mass(quantised(found.tissues), options)
         hints = _hints(study, images, primary, options, found)
         column = () if found.given and not found.given.outlines_column else COLUMN
-        anatomy = build_anatomy(tissues, hints=hints, model_sha256=found.model_sha256, column=column)
+        anatomy = build_anatomy(
+            tissues, hints=hints, model_sha256=found.model_sha256, column=column, all_along=found.given is None
+        )
     with recorder.stage("mass", visit):
         mass = _mass(tissues, anatomy, options, found)
     given_flags = found.given.flags if found.given else ()

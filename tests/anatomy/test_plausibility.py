@@ -153,6 +153,14 @@ def test_bodies_missing_along_a_third_of_the_canal_are_no_reason_to_refuse() -> 
     assert "NO_SPINE_SEEN" not in codes(anatomy)
 
 
+def test_masks_may_outline_a_few_levels_but_not_on_the_wrong_side() -> None:
+    few = paint(columnless=range(7))
+    assert codes(build_anatomy(few, hints=NO_HINTS)) == {"NO_SPINE_SEEN"}
+    assert build_anatomy(few, hints=NO_HINTS, all_along=False).centreline is not None
+    mirrored = paint(columnless=range(7), signs=(1, -1, 1))
+    assert codes(build_anatomy(mirrored, hints=NO_HINTS, all_along=False)) == {"NO_SPINE_SEEN"}
+
+
 def test_a_canal_without_bodies_is_no_spine_unless_masks_leave_them_out() -> None:
     tissues = paint(columnless=range(len(THORACIC_MM)))
     refused = build_anatomy(tissues, hints=NO_HINTS)
