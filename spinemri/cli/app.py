@@ -32,6 +32,9 @@ Contrast = Annotated[str | None, typer.Option("--contrast", help="What NIfTI inp
 Level = Annotated[
     list[str] | None, typer.Option("--level", help="A vertebra you can see: T12@x,y,z in LPS mm; repeatable.")
 ]
+LabelsOfStudies = Annotated[
+    list[Path] | None, typer.Option("--labels", help="Masks in place of the network, one per study.")
+]
 Segmenter = Annotated[
     str | None, typer.Option("--segmenter", help="Tool that outlines the tissues: totalspineseg, spineps or sct.")
 ]
@@ -146,9 +149,7 @@ def compare(
     config: Profile = "default",
     contrast: Contrast = None,
     level: Level = None,
-    labels: Annotated[
-        list[Path] | None, typer.Option("--labels", help="Masks in place of the network, one per study.")
-    ] = None,
+    labels: LabelsOfStudies = None,
     segmenter: Segmenter = None,
     rt_start: Annotated[str | None, typer.Option(help="First day of radiotherapy, YYYY-MM-DD.")] = None,
     rt_end: Annotated[str | None, typer.Option(help="Last day of radiotherapy, YYYY-MM-DD.")] = None,

@@ -80,7 +80,9 @@ def _compromise(name: str, meaning: str, path: str = "") -> Column[Any]:
 
 MEASUREMENT_COLUMNS: tuple[Column[Measurements], ...] = (
     _field("schema_version", "Version of the layout of our JSON and CSV files."),
-    _field("study_instance_uid", "DICOM Study Instance UID; empty for NIfTI.", "study.study_instance_uid"),
+    _field(
+        "study_instance_uid", "DICOM Study Instance UID; derived from the files for NIfTI.", "study.study_instance_uid"
+    ),
     _field("study_date", "Date of the examination, YYYY-MM-DD; empty where unknown.", "study.study_date"),
     _field("level_numbering", "absolute, relative (names likely but not anchored) or unknown.", "levels.numbering"),
     _field("level_anchor", "What the level names were counted from.", "levels.anchor"),
@@ -153,7 +155,7 @@ PROFILE_COLUMNS: tuple[Column[ProfileRow], ...] = (
 """One row per mm of canal, cranial to caudal."""
 
 COMPARISON_COLUMNS: tuple[Column[TimepointRecord], ...] = (
-    _field("study_instance_uid", "DICOM Study Instance UID; empty for NIfTI."),
+    _field("study_instance_uid", "DICOM Study Instance UID; derived from the files for NIfTI."),
     _field("study_date", "Date of the examination, YYYY-MM-DD; empty where unknown."),
     _field("days_from_baseline", "Days since the first visit."),
     _field("days_from_rt_end", "Days since the end of radiotherapy; negative before it."),
