@@ -15,7 +15,7 @@ from written_study import WrittenStudy, image_of, write_spine
 
 from spinemri.cli import app
 from spinemri.cli.values import parse_level
-from spinemri.config import Config, ReportSettings
+from spinemri.config import Config, MassSettings, ReportSettings
 from spinemri.errors import InputError
 from spinemri.intake.model import Role, Weighting
 from spinemri.pipeline import Options, Recorder, remeasure, run_study
@@ -67,6 +67,17 @@ def edit(written: WrittenStudy, folder: Path, **values: str | None) -> Path:
 def test_objects_are_written_by_default(out: Path) -> None:
     assert (out / "dicom" / "mass_seg.dcm").is_file()
     assert logged(out) == ["start", "done"]
+
+
+def test_no_object_shows_a_mass_that_was_not_accepted(written: WrittenStudy, options: Options, tmp_path: Path) -> None:
+    strict = TABLES_ONLY.model_copy(update={"mass": MassSettings(minimum_volume_ml=20.0)})
+    result = run_study(written.folder, tmp_path / "out", replace(options, config=strict))
+    assert result.measurements.mass.status == "not_found"
+    assert not (tmp_path / "out" / "dicom" / "mass_seg.dcm").exists()
+    anatomy = pydicom.dcmread(tmp_path / "out" / "dicom" / "anatomy_seg.dcm", stop_before_pixels=True)
+    labels = {segment.SegmentLabel for segment in anatomy.SegmentSequence}
+    assert "Epidural space" in labels
+    assert not any("Mass" in label for label in labels)
 
 
 def test_not_if_not_wanted(written: WrittenStudy, options: Options, tmp_path: Path) -> None:

@@ -28,8 +28,10 @@ __all__ = [
     "LEVELS",
     "MASS",
     "Segment",
+    "accepted_tissues",
     "anatomy_segments",
     "level_segments",
+    "level_tracking_uid",
     "mass_segments",
     "segmentation",
 ]
@@ -106,6 +108,19 @@ def _lesion(label: str, ids: tuple[int, ...], context: Context) -> Segment:
     region = private("PARAVERTEBRAL") if outside else sct("SpinalCanalStructure")
     colour = _COLOURS[Tissue(ids[-1])] if len(ids) == 1 else _COLOURS[Tissue.MASS_CANAL]
     return Segment(label, sct("Mass"), sct("MorphologicallyAbnormalStructure"), ids, context.lesion_uid, colour, region)
+
+
+def accepted_tissues(result: StudyResult) -> Volume:
+    """Return the tissue ids with no mass but the one that was measured.
+
+    What looked like mass and was not accepted is epidural space in the canal and nothing outside it: an archive must
+    not hold a mass that the report does not know.
+    """
+    labels, mass = result.anatomy.tissues.labels, result.mass.probability.array > 0
+    array = labels.array.copy()
+    array[(array == Tissue.MASS_CANAL) & ~mass] = Tissue.EPIDURAL
+    array[(array == Tissue.MASS_OUTSIDE) & ~mass] = Tissue.BACKGROUND
+    return labels.with_array(array)
 
 
 def anatomy_segments(labels: Volume, context: Context) -> tuple[Segment, ...]:

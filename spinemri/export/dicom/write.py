@@ -27,6 +27,7 @@ from spinemri.export.dicom.segmentation import (
     ANATOMY,
     LEVELS,
     MASS,
+    accepted_tissues,
     anatomy_segments,
     level_segments,
     mass_segments,
@@ -194,7 +195,7 @@ def _one_lesion(visits: Sequence[_Visit]) -> list[_Visit]:
 def _write_visit(visit: _Visit, figures: Sequence[Path], time: TimePoint | None) -> Evidence:
     result, context, planes = visit.result, visit.context, visit.planes
     write_sources(visit.sources, visit.folder)
-    labels, level_map, mask = result.anatomy.tissues.labels, result.anatomy.level_map, result.mass.mask
+    labels, level_map, mask = accepted_tissues(result), result.anatomy.level_map, result.mass.mask
     outlined = None
     for kind, volume, segments in (
         (ANATOMY, labels, anatomy_segments(labels, context)),
