@@ -1,4 +1,4 @@
-"""NIfTI with a JSON sidecar: the only place where LPS becomes RAS, and back."""
+"""NIfTI with a JSON sidecar: LPS becomes RAS on the way out, and LPS again on the way in."""
 
 from __future__ import annotations
 

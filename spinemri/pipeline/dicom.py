@@ -23,8 +23,8 @@ _NO_SOURCE = Flag(
 )
 _NOT_WRITTEN = Flag(
     "DICOM_NOT_WRITTEN",
-    "No DICOM objects: the headers of the primary series lack UIDs or one frame of reference, or break rules of DICOM. "
-    "All other results are complete.",
+    "No DICOM objects: the headers of the primary series lack UIDs or one frame of reference, break rules of DICOM, or "
+    "can no longer be read. All other results are complete.",
 )
 
 
@@ -94,8 +94,9 @@ def _attempt(results: Sequence[StudyResult], write: Callable[[], str], recorder:
     with recorder.stage(_STAGE):
         try:
             problem = write()
-        except (AttributeError, IndexError, KeyError, TypeError, ValueError) as error:
-            # Headers break rules in ways that nobody foresees; what was measured must not be lost for it.
+        except (AttributeError, IndexError, KeyError, OSError, TypeError, ValueError) as error:
+            # Headers break rules in ways that nobody foresees, and a share may be gone by now: what was measured must
+            # not be lost for it.
             problem = type(error).__name__
         if problem:
             recorder.record(Event(_STAGE, "flag", _NOT_WRITTEN.code))

@@ -1,6 +1,7 @@
 """When DICOM objects are written, when not, and what is said then."""
 
 import json
+import shutil
 from dataclasses import replace
 from pathlib import Path
 
@@ -20,6 +21,7 @@ from spinemri.errors import InputError
 from spinemri.intake.model import Role, Weighting
 from spinemri.pipeline import Options, Recorder, remeasure, run_study
 from spinemri.pipeline.dicom import dicom_findings
+from spinemri.pipeline.manifest import write_manifest
 
 TABLES_ONLY = Config(report=ReportSettings(html=False))
 
@@ -168,6 +170,23 @@ def test_an_enhanced_file_gives_the_same_objects(written: WrittenStudy, options:
     assert len(numbers) > 2
     assert (folder / "key_image_sc_1.dcm").is_file()
     assert (folder / "measurements_sr.dcm").is_file()
+
+
+def test_images_that_are_gone_by_then_cost_the_objects_only(
+    written: WrittenStudy, options: Options, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    study = edit(written, tmp_path / "study")
+
+    def write_and_lose_the_share(*arguments: object) -> None:
+        write_manifest(*arguments)
+        shutil.rmtree(study)
+
+    monkeypatch.setattr("spinemri.pipeline.run.write_manifest", write_and_lose_the_share)
+    recorder = Recorder()
+    run_study(study, tmp_path / "out", options, recorder)
+    assert findings(recorder) == [("DICOM_NOT_WRITTEN", "warning")]
+    assert (tmp_path / "out" / "measurements.json").is_file()
+    assert not (tmp_path / "out" / "dicom").exists()
 
 
 def test_the_command_line_says_what_was_not_written(written: WrittenStudy, tmp_path: Path) -> None:
