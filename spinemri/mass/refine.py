@@ -39,13 +39,15 @@ _REACH_MM = 15.0
 _SURROUNDINGS_MM = 50.0
 _CANAL = 0.3
 _MINIMUM_COVERED = 0.8
-_PRIOR_WEIGHT = 0.5
+_PRIOR_WEIGHT = 0.7
 _PRIOR_FLOOR = 0.02
 _LARGEST_SEPARATION = 5.0
 _SMOOTHING_VOXELS = 0.6
 _ROUNDS = 6
 _MINIMUM_VOXELS = 30.0
 _VARIANCE_FLOOR = 1e-3
+_MINIMUM_SEQUENCES = 2
+_SPLIT_FLOOR = 1e-3
 
 
 def refine_where_found(tissues: TissueMap, images: Sequence[Volume], settings: MassThresholds) -> TissueMap:
@@ -67,10 +69,11 @@ def refine_where_found(tissues: TissueMap, images: Sequence[Volume], settings: M
 
 
 def refine_canal(tissues: TissueMap, mass: Mass, images: Sequence[Volume]) -> TissueMap:
-    """Share out the canal near a mass once more between cord, sac, epidural space and mass.
+    """Decide once more how much of the canal near a mass is mass.
 
     Bone, disc, mass and everything else outside the canal keep their coverage, and the canal as a whole keeps its own:
-    only its division changes, and only within 15 mm of the mass.
+    only its division changes, and only within 15 mm of the mass. One sequence alone tells mass from cord too badly to
+    overrule the network (`docs/results.md`): with fewer than two nothing changes.
 
     Parameters
     ----------
@@ -92,12 +95,12 @@ def refine_canal(tissues: TissueMap, mass: Mass, images: Sequence[Volume]) -> Ti
     distance = ndimage.distance_transform_edt(~seed[box], sampling=tissues.grid.spacing)
     region = (_canal(tissues.coverage[(slice(None), *box)]) > _CANAL) & (distance <= _SURROUNDINGS_MM)
     signals, region = _signals(images, tissues.grid, box, region)
-    if signals.shape[1] == 0:
+    if signals.shape[1] < _MINIMUM_SEQUENCES:
         return tissues
     before = _by_class(tissues.coverage[(slice(None), *box)], region)
     after = _shares(before, signals, region)
     near = (distance <= _REACH_MM)[region][:, None]
-    return _with_classes(tissues, box, region, before, np.where(near, after, before))
+    return _with_mass(tissues, box, region, before, np.where(near, after, before))
 
 
 def _box_around(seed: NDArray[np.bool_], grid: Grid) -> tuple[slice, ...]:
@@ -181,17 +184,24 @@ def _smooth(values: FloatArray, region: NDArray[np.bool_]) -> FloatArray:
     return smooth
 
 
-def _with_classes(
+def _with_mass(
     tissues: TissueMap, box: tuple[slice, ...], region: NDArray[np.bool_], before: FloatArray, after: FloatArray
 ) -> TissueMap:
-    """Put new class coverages in; mass outside the canal keeps its own, so that the canal does not grow into it."""
+    """Put the new mass in; cord, sac and epidural space share what is left as they did before.
+
+    Between those three the signals do not decide: a cord that is pressed flat and the little CSF beside it share too
+    few voxels to have a look of their own. Mass outside the canal keeps its coverage.
+    """
     coverage = tissues.coverage.copy()
     part = coverage[(slice(None), *box)]
     outside = part[int(Tissue.MASS_OUTSIDE)][region]
     in_canal = np.maximum(after[:, -1] - outside, 0.0)
-    others = after[:, :-1].sum(1)
-    kept = np.maximum(before.sum(1) - outside - in_canal, 0.0) / np.maximum(others, 1e-9)
+    left = np.maximum(before.sum(1) - outside - in_canal, 0.0)
+    others = before[:, :-1].sum(1)
+    unsplit = others < _SPLIT_FLOOR
+    split = np.where(unsplit[:, None], after[:, :-1], before[:, :-1])
+    split /= np.maximum(split.sum(1, keepdims=True), 1e-9)
     for column, group in enumerate(_CLASSES[:-1]):
-        part[int(group[0])][region] = after[:, column] * kept
+        part[int(group[0])][region] = split[:, column] * left
     part[int(Tissue.MASS_CANAL)][region] = in_canal
     return replace(tissues, coverage=coverage)

@@ -134,13 +134,29 @@ def test_the_scale_of_the_images_does_not_matter() -> None:
 def test_a_sequence_that_misses_the_region_is_left_out() -> None:
     truth = _truth()
     found = _hesitant(truth)
-    image = _image(truth, "T2", 1)
-    elsewhere = image.affine.copy()
+    images = [_image(truth, "T2", 1), _image(truth, "T1 enhanced", 2)]
+    elsewhere = images[0].affine.copy()
     elsewhere[2, 3] += 500.0
-    absent = Volume(image.array, elsewhere, "frame")
-    alone = refine_canal(found, _mass(found), [image])
-    np.testing.assert_array_equal(refine_canal(found, _mass(found), [image, absent]).coverage, alone.coverage)
-    assert refine_canal(found, _mass(found), [absent]) is found
+    absent = Volume(images[0].array, elsewhere, "frame")
+    two = refine_canal(found, _mass(found), images)
+    np.testing.assert_array_equal(refine_canal(found, _mass(found), [*images, absent]).coverage, two.coverage)
+
+
+def test_one_sequence_alone_does_not_overrule_the_network() -> None:
+    truth = _truth()
+    found = _hesitant(truth)
+    assert refine_canal(found, _mass(found), [_image(truth, "T2", 1)]) is found
+
+
+def test_what_is_no_mass_is_divided_as_before() -> None:
+    truth = _truth()
+    found = _hesitant(truth)
+    refined = refine_canal(found, _mass(found), [_image(truth, "T2", 1), _image(truth, "T1 enhanced", 2)])
+    parts = [Tissue.CORD, Tissue.DURAL_SAC, Tissue.EPIDURAL]
+    before, after = found.coverage[parts], refined.coverage[parts]
+    some = (before.sum(0) > 0.05) & (after.sum(0) > 0.05)
+    shares = [rest[:, some] / rest.sum(0)[some] for rest in (before, after)]
+    np.testing.assert_allclose(shares[0], shares[1], rtol=0, atol=1e-3)
 
 
 def test_without_a_mass_nothing_changes() -> None:
