@@ -60,7 +60,6 @@ def test_the_true_volume_lies_in_the_interval(out: Path, truth: list[dict], visi
     assert low <= truth[visit - 1]["mass"]["volume_ml"] <= high
 
 
-@pytest.mark.xfail(strict=True, reason="the network reads 7.5 points too much loss; docs/results.md")
 def test_the_change_is_within_four_percentage_points(out: Path, truth: list[dict]) -> None:
     point = _comparison(out)["timepoints"][1]
     assert point["change_percent"] == pytest.approx(_true_change(truth), abs=4.0)
@@ -69,6 +68,14 @@ def test_the_change_is_within_four_percentage_points(out: Path, truth: list[dict
 def test_the_true_change_lies_in_the_interval(out: Path, truth: list[dict]) -> None:
     low, high = _comparison(out)["timepoints"][1]["change_ci95_percent"]
     assert low <= _true_change(truth) <= high
+
+
+@pytest.mark.parametrize("visit", [1, 2])
+def test_the_compression_is_near_the_truth(out: Path, truth: list[dict], visit: int) -> None:
+    ours, theirs = _measured(out, visit)["compromise"], truth[visit - 1]["compromise"]
+    # Ten points: half a voxel at a sac or cord that is pressed to 4 mm. Less was measured; see docs/results.md.
+    for number in ("mcc_percent", "mscc_percent"):
+        assert ours[number] == pytest.approx(theirs[number], abs=10.0)
 
 
 def _true_change(truth: list[dict]) -> float:

@@ -24,6 +24,9 @@ SAC_DEFORMED_RATIO = 0.9
 CORD_COMPRESSED_RATIO = 0.85
 CORD_TOUCHED_MM = 1.0
 """Dura and one in-plane voxel: a gap below this cannot be told from contact."""
+COMPRESSED_GAP_MM = 2.0
+"""The same beside a compressed cord: where mass, dura and flattened cord meet, a voxel or two belong to none of them by
+half, and a grade that is too low does more harm than one that is too high."""
 CSF_VISIBLE_FRACTION = 0.15
 """Smaller shares of the sac are the soft border of the cord, not a rim of fluid; in health about 0.7 is fluid."""
 
@@ -62,6 +65,12 @@ class EsccEvidence:
         return min(self.sac_ap_ratio, self.sac_area_ratio) < SAC_DEFORMED_RATIO
 
     @property
+    def cord_touched(self) -> bool:
+        """The mass reaches the cord, as far as voxels can tell."""
+        limit_mm = COMPRESSED_GAP_MM if self.cord_compressed else CORD_TOUCHED_MM
+        return self.mass_cord_distance_mm < limit_mm
+
+    @property
     def cord_compressed(self) -> bool:
         """The cord is smaller than 85 % of its references, in AP diameter or in area."""
         return min(self.cord_ap_ratio, self.cord_area_ratio) < CORD_COMPRESSED_RATIO
@@ -73,7 +82,7 @@ class EsccEvidence:
             return values
         return values | {
             "sac_deformed": self.sac_deformed,
-            "cord_touched": self.mass_cord_distance_mm < CORD_TOUCHED_MM,
+            "cord_touched": self.cord_touched,
             "cord_compressed": self.cord_compressed,
             "csf_visible": self.csf_fraction >= CSF_VISIBLE_FRACTION,
             "high_grade": grade in ("2", "3"),
@@ -166,10 +175,9 @@ def escc_grade(evidence: EsccEvidence) -> str | None:
     """
     if not evidence.complete:
         return None
-    touched = evidence.mass_cord_distance_mm < CORD_TOUCHED_MM
-    if touched and evidence.cord_compressed:
+    if evidence.cord_touched and evidence.cord_compressed:
         return "2" if evidence.csf_fraction >= CSF_VISIBLE_FRACTION else "3"
-    if touched:
+    if evidence.cord_touched:
         return "1c"
     return "1b" if evidence.sac_deformed else "1a"
 

@@ -25,6 +25,9 @@ FREE = EsccEvidence(
         ({"sac_ap_ratio": 0.7, "mass_cord_distance_mm": 0.5}, "1c"),
         ({"sac_ap_ratio": 0.5, "mass_cord_distance_mm": 0.0, "cord_ap_ratio": 0.6}, "2"),
         ({"sac_ap_ratio": 0.5, "mass_cord_distance_mm": 0.0, "cord_area_ratio": 0.6, "csf_fraction": 0.05}, "3"),
+        # Between mass and flattened cord a voxel or two are half dura, half either; beside a round cord that is a gap.
+        ({"sac_ap_ratio": 0.3, "mass_cord_distance_mm": 1.5, "cord_ap_ratio": 0.5}, "2"),
+        ({"sac_ap_ratio": 0.3, "mass_cord_distance_mm": 1.5}, "1b"),
         # A thin cord that nothing touches is not compressed by the mass.
         ({"cord_area_ratio": 0.7}, "1a"),
         ({"csf_fraction": float("nan")}, None),
