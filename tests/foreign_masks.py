@@ -7,7 +7,7 @@ from pathlib import Path
 
 import nibabel as nib
 import numpy as np
-from synthetic_result import NAMES, PITCH_MM, Spine, centres, sagittal_grid
+from synthetic_spine import NAMES, PITCH_MM, Spine, centres, sagittal_grid
 from written_study import LEFT_BACK_TO_RIGHT_FRONT
 
 from spinemri.nomenclature import Tissue

@@ -8,7 +8,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 from dicom_writer import SeriesHeader, write_axial_series, write_sagittal_series
-from synthetic_result import Spine, sagittal_grid
+from synthetic_spine import Spine, sagittal_grid
 from typer.testing import CliRunner
 from written_study import WrittenStudy, image_of, write_spine
 

@@ -8,7 +8,7 @@ from pathlib import Path
 import nibabel as nib
 import numpy as np
 from dicom_writer import T1_HEADER, T1_POST_FS_HEADER, SeriesHeader, write_axial_series, write_sagittal_series
-from synthetic_result import SIGNAL, Spine, axial_grid, centres, sagittal_grid
+from synthetic_spine import SIGNAL, Spine, axial_grid, centres, sagittal_grid
 
 from spinemri.intake.model import Weighting
 from spinemri.volume import Grid, Volume

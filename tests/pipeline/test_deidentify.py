@@ -15,7 +15,7 @@ import pydicom
 import pytest
 from canary import AGE, BIRTH_DATE, CANARY, TIME, UID, leaks, plant
 from dicom_writer import SeriesHeader, write_enhanced_sagittal, write_sagittal_series
-from synthetic_result import Spine, sagittal_grid
+from synthetic_spine import Spine, sagittal_grid
 from typer.testing import CliRunner, Result
 from written_study import WrittenStudy, image_of, write_spine
 

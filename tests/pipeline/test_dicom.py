@@ -10,7 +10,7 @@ import numpy as np
 import pydicom
 import pytest
 from dicom_writer import write_enhanced_sagittal
-from synthetic_result import Spine, sagittal_grid
+from synthetic_spine import Spine, sagittal_grid
 from typer.testing import CliRunner
 from written_study import WrittenStudy, image_of, write_spine
 

@@ -7,7 +7,7 @@ import nibabel as nib
 import numpy as np
 import pytest
 from foreign_masks import VERSE, iso_grid, save, spineps, toolbox, totalspineseg
-from synthetic_result import NAMES, PITCH_MM, Spine, sagittal_grid
+from synthetic_spine import NAMES, PITCH_MM, Spine, sagittal_grid
 from written_study import WrittenStudy, exact_labels, write_spine
 
 from spinemri.anatomy.model import Levels

@@ -6,7 +6,7 @@ import nibabel as nib
 import numpy as np
 import pytest
 from damaged import damage_after
-from synthetic_result import Spine, sagittal_grid
+from synthetic_spine import Spine, sagittal_grid
 from written_study import LEFT_BACK_TO_RIGHT_FRONT, exact_labels, write_labels
 
 from spinemri.errors import UsageError

@@ -9,7 +9,7 @@ import nibabel as nib
 import numpy as np
 import pytest
 from dicom_writer import SeriesHeader, write_sagittal_series
-from synthetic_result import Spine, sagittal_grid
+from synthetic_spine import Spine, sagittal_grid
 from typer.testing import CliRunner
 from written_study import WrittenStudy, image_of, write_spine
 

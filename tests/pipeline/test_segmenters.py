@@ -11,7 +11,7 @@ import nibabel as nib
 import numpy as np
 import pytest
 from foreign_masks import VERSE, iso_grid, save, spineps, totalspineseg
-from synthetic_result import NAMES, Spine, sagittal_grid
+from synthetic_spine import NAMES, Spine, sagittal_grid
 from typer.testing import CliRunner
 from written_study import LEFT_BACK_TO_RIGHT_FRONT, image_of, write_spine
 

@@ -1,6 +1,7 @@
 import numpy as np
 import pytest
-from synthetic_result import Spine, axial_grid, make_followup, make_result, make_unmeasured, sagittal_grid
+from synthetic_result import make_followup, make_result, make_unmeasured
+from synthetic_spine import Spine, axial_grid, sagittal_grid
 
 from spinemri.report.matching import level_arcs, map_arcs, matched_place, worst_place
 from spinemri.report.sections import framed, native_axial, native_sagittal, perpendicular

@@ -5,7 +5,7 @@ from pathlib import Path
 
 import pytest
 from dicom_objects import Compared
-from synthetic_result import Spine
+from synthetic_spine import Spine
 from written_study import write_spine
 
 from spinemri.cli.values import parse_level
