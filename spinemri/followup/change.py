@@ -33,10 +33,10 @@ SHARED_CORRELATION = 0.7
 """Correlation of the log-volume errors of two visits with the same protocol; 0 is taken for different protocols.
 
 The outline's bias (boundary set too far in or out) comes from the model, the contrast and the shape of the mass, so
-the same protocol repeats it; slice position, noise and repeat segmentation do not repeat. Measured on 21 generated
-pairs of visits: 0.77, 95 % interval 0.5 to 0.9 (``benchmarks/change.py``, `docs/results.md`). A little less is taken,
-because too high a value shortens the interval, and no patient was examined twice. To be replaced once repeated scans
-have been measured.
+the same protocol repeats it; slice position, noise and repeat segmentation do not repeat. Measured on 20 generated
+pairs of visits: 0.92, 95 % interval 0.81 to 0.97 (``benchmarks/change.py``, `docs/results.md`). Less is taken, because
+too high a value shortens the interval and no patient was examined twice. To be replaced once repeated scans have been
+measured.
 """
 
 DETECTION_LIMIT_ML = 0.3
