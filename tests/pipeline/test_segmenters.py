@@ -5,6 +5,7 @@ import signal
 import sys
 import threading
 import time
+from collections.abc import Iterator
 from pathlib import Path
 
 import nibabel as nib
@@ -174,6 +175,15 @@ def test_after_the_limit_the_tool_and_its_children_are_stopped(fake: Fake, tmp_p
     assert not state.exists() or state.read_text().split()[2] == "Z"
 
 
+@pytest.fixture
+def interruptible() -> Iterator[None]:
+    """Let SIGINT interrupt, even where the tests run in the background and a shell had it ignored."""
+    before = signal.signal(signal.SIGINT, signal.default_int_handler)
+    yield
+    signal.signal(signal.SIGINT, before)
+
+
+@pytest.mark.usefixtures("interruptible")
 def test_an_interrupt_stops_the_tool_and_is_passed_on(fake: Fake) -> None:
     fake.does("time.sleep(60)")
 
