@@ -4,7 +4,7 @@ Run from the checkout::
 
     SPINEMRI_DATA=../shared/data python benchmarks/levels.py
 
-Every scan of the lumbar sets is segmented and its levels are named. The truth is the labels: bodies or discs numbered
+Every scan of the lumbar sets is segmented and its levels are named. The truth is the labels: bodies or discs counted
 from the lowest one upwards, whose name was read off the images (``tests/data/real_levels.json``). A level is right if
 the structure that bears its name lies nearer to the label's centre than `MATCH_MM`. The cervicothoracic scans have a
 point in T2 that must lie nearest to the body of that name.
@@ -65,12 +65,12 @@ def centre(labels: Volume, where: NDArray[np.bool_]) -> Point:
 
 
 def bodies(labels: Volume, lowest: str) -> Truth:
-    """Centres of labelled bodies, numbered from the lowest upwards; S1 is left out."""
+    """Centres of labelled bodies, named from the lowest upwards (sets number them either way); S1 is left out."""
     column = [*REGULAR_COLUMN[: REGULAR_COLUMN.index("L5") + 1], "S1"]
-    start = column.index(lowest)
-    numbers = range(1, int(labels.array.max()) + 1)
-    found = {column[start - n + 1]: labels.array == n for n in numbers if (labels.array == n).any()}
-    return {name: centre(labels, where) for name, where in found.items() if name != "S1"}
+    upwards = column[column.index(lowest) :: -1]
+    numbers = [n for n in range(1, int(labels.array.max()) + 1) if (labels.array == n).any()]
+    centres = sorted((centre(labels, labels.array == n) for n in numbers), key=lambda point: float(point[2]))
+    return {name: at for name, at in zip(upwards, centres, strict=False) if name != "S1"}
 
 
 def numbered_discs(labels: Volume) -> Truth:
