@@ -51,7 +51,7 @@ _SPLIT_FLOOR = 1e-3
 
 
 def refine_where_found(tissues: TissueMap, images: Sequence[Volume], settings: MassThresholds) -> TissueMap:
-    """Look for a mass and, where there is one, share out the canal near it once more.
+    """Look for a mass and, where there is one, decide once more how much of the canal near it is mass.
 
     Parameters
     ----------
@@ -72,8 +72,8 @@ def refine_canal(tissues: TissueMap, mass: Mass, images: Sequence[Volume]) -> Ti
     """Decide once more how much of the canal near a mass is mass.
 
     Bone, disc, mass and everything else outside the canal keep their coverage, and the canal as a whole keeps its own:
-    only its division changes, and only within 15 mm of the mass. One sequence alone tells mass from cord too badly to
-    overrule the network (`docs/results.md`): with fewer than two nothing changes.
+    only its division changes, and only within 15 mm of the mass. One sequence alone may not tell mass from cord at all:
+    with fewer than two nothing changes.
 
     Parameters
     ----------

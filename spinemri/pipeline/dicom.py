@@ -24,7 +24,7 @@ _NO_SOURCE = Flag(
 _NOT_WRITTEN = Flag(
     "DICOM_NOT_WRITTEN",
     "No DICOM objects: the headers of the primary series lack UIDs or one frame of reference, break rules of DICOM, or "
-    "can no longer be read. All other results are complete.",
+    "can no longer be read. All other results are complete. Export the series from the archive again and rerun.",
 )
 
 

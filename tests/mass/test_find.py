@@ -1,7 +1,10 @@
 """The mass from coverages: volumes by partial volume, what counts, what does not."""
 
+from functools import partial
+
 import numpy as np
 import pytest
+from shapes import ellipsoid, oblique_affine
 
 from spinemri.anatomy.model import Centreline, TissueMap
 from spinemri.config import MassSettings
@@ -12,15 +15,8 @@ from spinemri.volume import Volume
 
 SHAPE = (15, 100, 160)
 SPACING = (3.6, 0.65, 0.65)
-
-
-def _affine() -> np.ndarray:
-    angle = np.deg2rad(7)
-    turn = np.array([[np.cos(angle), -np.sin(angle), 0], [np.sin(angle), np.cos(angle), 0], [0, 0, 1]])
-    affine = np.eye(4)
-    affine[:3, :3] = turn @ np.diag(SPACING)
-    affine[:3, 3] = (-20, 12, -40)
-    return affine
+AFFINE = oblique_affine(SPACING, 7)
+_ellipsoid = partial(ellipsoid, SHAPE, SPACING)
 
 
 def _centreline(affine: np.ndarray) -> Centreline:
@@ -30,28 +26,17 @@ def _centreline(affine: np.ndarray) -> Centreline:
     return Centreline(points, -frame[:, 2], frame[:, 1], frame[:, 0])
 
 
-def _ellipsoid(centre: tuple[float, float, float], radii_mm: tuple[float, float, float]) -> np.ndarray:
-    """Coverage of each voxel by an ellipsoid, by 4-fold supersampling along every axis."""
-    fine = [(np.arange(n * 4) + 0.5) / 4 - 0.5 for n in SHAPE]
-    i, j, k = np.meshgrid(*fine, indexing="ij", sparse=True)
-    inside = sum(
-        ((axis - c) * step / r) ** 2 for axis, c, step, r in zip((i, j, k), centre, SPACING, radii_mm, strict=True)
-    )
-    blocks = (inside <= 1).reshape(SHAPE[0], 4, SHAPE[1], 4, SHAPE[2], 4)
-    return blocks.mean((1, 3, 5)).astype(np.float32)
-
-
 def _tissues(**parts: np.ndarray) -> TissueMap:
     coverage = np.zeros((len(Tissue), *SHAPE), dtype=np.float32)
     for name, part in parts.items():
         coverage[Tissue[name]] = part
     coverage[0] = 1 - coverage[1:].sum(0)
-    return TissueMap(coverage, _affine(), "frame")
+    return TissueMap(coverage, AFFINE, "frame")
 
 
 def test_volume_comes_from_partial_volume_not_from_whole_voxels() -> None:
     radii = (7.0, 5.0, 30.0)
-    mass = find_mass(_tissues(MASS_CANAL=_ellipsoid((7, 58, 80), radii)), _centreline(_affine()), MassSettings())
+    mass = find_mass(_tissues(MASS_CANAL=_ellipsoid((7, 58, 80), radii)), _centreline(AFFINE), MassSettings())
     volume_mm3 = mass.probability.array.sum() * mass.probability.grid.voxel_volume_mm3
     truth_mm3 = 4 / 3 * np.pi * np.prod(radii)
     assert mass.status == "measured"
@@ -64,7 +49,7 @@ def test_volume_comes_from_partial_volume_not_from_whole_voxels() -> None:
 
 
 def test_small_faint_and_distant_parts_do_not_count() -> None:
-    centreline, settings = _centreline(_affine()), MassSettings()
+    centreline, settings = _centreline(AFFINE), MassSettings()
     small = find_mass(_tissues(MASS_CANAL=_ellipsoid((7, 55, 80), (4, 2.5, 4))), centreline, settings)
     faint = find_mass(_tissues(MASS_CANAL=0.45 * _ellipsoid((7, 55, 80), (7, 5, 30))), centreline, settings)
     distant = find_mass(_tissues(MASS_CANAL=_ellipsoid((7, 4, 20), (7, 4, 12))), centreline, settings)
@@ -75,9 +60,9 @@ def test_small_faint_and_distant_parts_do_not_count() -> None:
 def test_a_part_without_a_core_is_no_mass_even_if_anything_is_accepted() -> None:
     whatever = MassSettings(existence_threshold=0.0, minimum_volume_ml=0.0)
     faint = 0.45 * _ellipsoid((7, 55, 20), (7, 5, 10))
-    assert find_mass(_tissues(MASS_CANAL=faint), _centreline(_affine()), whatever).status == "not_found"
+    assert find_mass(_tissues(MASS_CANAL=faint), _centreline(AFFINE), whatever).status == "not_found"
     both = _tissues(MASS_CANAL=faint + _ellipsoid((7, 55, 110), (6, 5, 20)))
-    mass = find_mass(both, _centreline(_affine()), whatever)
+    mass = find_mass(both, _centreline(AFFINE), whatever)
     assert mass.status == "measured"
     assert not mass.mask.array[:, :, :40].any()
 
@@ -85,13 +70,13 @@ def test_a_part_without_a_core_is_no_mass_even_if_anything_is_accepted() -> None
 def test_mass_outside_the_canal_is_foraminal_near_it_and_paravertebral_beyond() -> None:
     inside = _ellipsoid((7, 55, 80), (6, 5, 20))
     beside = _ellipsoid((11, 55, 80), (7, 5, 12)) * (inside == 0)
-    mass = find_mass(_tissues(MASS_CANAL=inside, MASS_OUTSIDE=beside), _centreline(_affine()), MassSettings())
+    mass = find_mass(_tissues(MASS_CANAL=inside, MASS_OUTSIDE=beside), _centreline(AFFINE), MassSettings())
     assert {part.compartment for part in mass.components} == {"epidural", "foraminal"}
     assert set(np.unique(mass.mask.array)) == {0, 8, 9}
 
 
 def test_a_mass_at_the_edge_is_truncated_and_flagged() -> None:
-    mass = find_mass(_tissues(MASS_CANAL=_ellipsoid((7, 55, 158), (6, 5, 20))), _centreline(_affine()), MassSettings())
+    mass = find_mass(_tissues(MASS_CANAL=_ellipsoid((7, 55, 158), (6, 5, 20))), _centreline(AFFINE), MassSettings())
     assert mass.truncated
     assert [flag.code for flag in mass.flags] == ["MASS_TOUCHES_EDGE"]
 
@@ -104,7 +89,7 @@ def test_without_a_canal_nothing_can_be_said() -> None:
 
 def test_surface_of_a_sphere() -> None:
     radius = 18.0
-    volume = Volume(_ellipsoid((7, 50, 80), (radius, radius, radius)), _affine())
+    volume = Volume(_ellipsoid((7, 50, 80), (radius, radius, radius)), AFFINE)
     # Central differences over thick slices blur the gradient but keep its integral to a few per cent.
     assert surface_area_mm2(volume) == pytest.approx(4 * np.pi * radius**2, rel=0.08)
 

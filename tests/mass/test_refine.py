@@ -1,9 +1,11 @@
 """Sharing out the canal once more: what it repairs, and what it must leave alone."""
 
 from dataclasses import replace
+from functools import partial
 
 import numpy as np
 import pytest
+from shapes import ellipsoid, oblique_affine
 
 from spinemri.anatomy.model import TissueMap
 from spinemri.errors import Flag
@@ -14,28 +16,12 @@ from spinemri.volume import Volume
 
 SHAPE = (13, 70, 150)
 SPACING = (3.6, 0.8, 0.8)
+AFFINE = oblique_affine(SPACING, 8)
+_inside = partial(ellipsoid, SHAPE, SPACING)
 SIGNALS = {  # T2-like and enhanced T1-like; background, cord, CSF, fat, bone, mass
     "T2": {0: 60.0, 1: 70.0, 2: 150.0, 3: 110.0, 4: 75.0, 8: 85.0},
     "T1 enhanced": {0: 60.0, 1: 55.0, 2: 30.0, 3: 45.0, 4: 75.0, 8: 120.0},
 }
-
-
-def _affine() -> np.ndarray:
-    angle = np.deg2rad(8)
-    turn = np.array([[np.cos(angle), -np.sin(angle), 0], [np.sin(angle), np.cos(angle), 0], [0, 0, 1]])
-    affine = np.eye(4)
-    affine[:3, :3] = turn @ np.diag(SPACING)
-    affine[:3, 3] = (-20, 12, -40)
-    return affine
-
-
-def _inside(centre: tuple[float, float, float], radii_mm: tuple[float, float, float]) -> np.ndarray:
-    """Coverage of each voxel by an ellipsoid, by 4-fold supersampling."""
-    fine = [(np.arange(n * 4) + 0.5) / 4 - 0.5 for n in SHAPE]
-    axes = np.meshgrid(*fine, indexing="ij", sparse=True)
-    inside = sum(((a - c) * s / r) ** 2 for a, c, s, r in zip(axes, centre, SPACING, radii_mm, strict=True)) <= 1
-    blocks = inside.reshape(SHAPE[0], 4, SHAPE[1], 4, SHAPE[2], 4)
-    return blocks.mean((1, 3, 5)).astype(np.float32)
 
 
 def _truth() -> TissueMap:
@@ -49,7 +35,7 @@ def _truth() -> TissueMap:
     coverage[Tissue.EPIDURAL] = np.clip(canal - sac - mass, 0, 1)
     coverage[Tissue.BODY, :, :20] = 1 - canal[:, :20]
     coverage[0] = 1 - coverage[1:].sum(0)
-    return TissueMap(coverage, _affine(), "frame")
+    return TissueMap(coverage, AFFINE, "frame")
 
 
 def _image(truth: TissueMap, name: str, seed: int) -> Volume:
