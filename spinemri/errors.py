@@ -5,6 +5,7 @@ Hierarchy::
     SpineMRIError                 exit status 4 unless a subclass says otherwise
     |-- UsageError                2  the command line or the configuration is wrong
     |-- InputError                3  the input cannot be used
+    |-- PeerError                 3  another system cannot be reached, or refuses
     `-- InternalError             4  a fault of this program
 
 A finding that does not stop the work is not an exception but a `Flag`.
@@ -15,7 +16,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from enum import StrEnum
 
-__all__ = ["Flag", "InputError", "InternalError", "Severity", "SpineMRIError", "UsageError"]
+__all__ = ["Flag", "InputError", "InternalError", "PeerError", "Severity", "SpineMRIError", "UsageError"]
 
 
 class Severity(StrEnum):
@@ -79,6 +80,12 @@ class UsageError(SpineMRIError):
 
 class InputError(SpineMRIError):
     """The input cannot be read, or holds nothing that can be measured."""
+
+    exit_status = 3
+
+
+class PeerError(SpineMRIError):
+    """Another system, such as an archive, cannot be reached, refuses, or stops half way."""
 
     exit_status = 3
 

@@ -8,6 +8,20 @@ from typing import Annotated
 import typer
 
 from spinemri import __version__
+from spinemri.cli.archives import (
+    Accession,
+    Aet,
+    ArchiveOptions,
+    Day,
+    From,
+    KeepImages,
+    Listen,
+    Patient,
+    StudyUid,
+    StudyUids,
+    Timeout,
+    inputs,
+)
 from spinemri.cli.failures import guarded, stop_on_termination
 
 __all__ = ["app", "main"]
@@ -25,7 +39,10 @@ app = typer.Typer(
 )
 
 Study = Annotated[Path, typer.Argument(metavar="DIR", help="Folder, zip or file: DICOM, NIfTI or BIDS.")]
-Studies = Annotated[list[Path], typer.Argument(metavar="DIR...", help="One folder a study, or one that holds several.")]
+StudyOrNone = Annotated[Path | None, typer.Argument(metavar="DIR", help="Folder, zip or file: DICOM, NIfTI or BIDS.")]
+Studies = Annotated[
+    list[Path] | None, typer.Argument(metavar="DIR...", help="One folder a study, or one that holds several.")
+]
 Out = Annotated[Path, typer.Option("--out", "-o", help="Folder for the results.")]
 Profile = Annotated[str, typer.Option("--config", help="Profile (default, emh, metastasis) or YAML file.")]
 Contrast = Annotated[str | None, typer.Option("--contrast", help="What NIfTI input shows: T1, T2, STIR or T1c.")]
@@ -93,10 +110,13 @@ def inspect(
         check_measurable(studies)
 
 
-@app.command(epilog="Example: spinemri run study/ -o out/ --config emh")
+@app.command(
+    epilog="Example: spinemri run study/ -o out/ --config emh   or, from an archive: "
+    "spinemri run --from ARCHIVE@pacs.example:104 --patient 4711 --date 2024-03-01 -o out/"
+)
 def run(
-    path: Study,
     out: Out,
+    path: StudyOrNone = None,
     config: Profile = "default",
     contrast: Contrast = None,
     level: Level = None,
@@ -107,6 +127,15 @@ def run(
         Path | None, typer.Option("--labels", help="Masks in place of the network: NIfTI, or folder of another tool.")
     ] = None,
     segmenter: Segmenter = None,
+    from_: From = None,
+    study: StudyUid = None,
+    patient: Patient = None,
+    day: Day = None,
+    accession: Accession = None,
+    listen: Listen = None,
+    keep_images: KeepImages = None,
+    aet: Aet = "SPINEMRI",
+    timeout: Timeout = 30.0,
     *,
     no_mass: Annotated[bool, typer.Option("--no-mass", help="Measure the canal only.")] = False,
     dicom: Dicom = True,
@@ -122,6 +151,7 @@ def run(
         from spinemri.cli.progress import progress
         from spinemri.cli.results import deidentification, finish_study, study_options
         from spinemri.pipeline import run_study
+        from spinemri.pipeline.output import check_free
 
         options = study_options(
             config=config,
@@ -135,8 +165,16 @@ def run(
             deidentification=deidentification(deidentify_key, wanted=deidentify),
             overwrite=overwrite,
         )
-        with progress(visits=1, quiet=quiet, json_log=json_log) as recorder:
-            result = run_study(path, out, options, recorder)
+        archive = ArchiveOptions(
+            from_, (study,) if study else (), patient, day, accession, listen, aet, keep_images, timeout
+        )
+        if from_:
+            check_free(out, overwrite=overwrite)
+        with (
+            inputs([path] if path else [], archive, several=False, quiet=quiet, json_log=json_log) as (folder,),
+            progress(visits=1, quiet=quiet, json_log=json_log) as recorder,
+        ):
+            result = run_study(folder, out, options, recorder)
         finish_study(result.measurements, out, recorder.events, quiet=quiet)
 
 
@@ -144,8 +182,8 @@ def run(
     epilog="Example: spinemri compare before/ after/ -o out/ --rt-end 2024-03-15 --rt-levels T3-T9 --rt-dose-gy 20"
 )
 def compare(
-    paths: Studies,
     out: Out,
+    paths: Studies = None,
     config: Profile = "default",
     contrast: Contrast = None,
     level: Level = None,
@@ -156,6 +194,15 @@ def compare(
     rt_levels: Annotated[str | None, typer.Option(help="Treated vertebrae, e.g. T3-T9.")] = None,
     rt_dose_gy: Annotated[float | None, typer.Option(help="Total dose in Gy.")] = None,
     rt_fractions: Annotated[int | None, typer.Option(help="Number of fractions.")] = None,
+    from_: From = None,
+    study: StudyUids = None,
+    patient: Patient = None,
+    day: Day = None,
+    accession: Accession = None,
+    listen: Listen = None,
+    keep_images: KeepImages = None,
+    aet: Aet = "SPINEMRI",
+    timeout: Timeout = 30.0,
     *,
     dicom: Dicom = True,
     deidentify: Deidentify = False,
@@ -171,6 +218,7 @@ def compare(
         from spinemri.cli.results import deidentification, finish_comparison, study_options
         from spinemri.followup import parse_radiotherapy
         from spinemri.pipeline import compare_studies
+        from spinemri.pipeline.output import check_free
 
         options = study_options(
             config=config,
@@ -185,8 +233,14 @@ def compare(
         radiotherapy = parse_radiotherapy(
             start=rt_start, end=rt_end, dose_gy=rt_dose_gy, fractions=rt_fractions, levels=rt_levels
         )
-        with progress(visits=max(2, len(paths)), quiet=quiet, json_log=json_log) as recorder:
-            compared = compare_studies(paths, out, options, radiotherapy, recorder)
+        archive = ArchiveOptions(from_, tuple(study or ()), patient, day, accession, listen, aet, keep_images, timeout)
+        if from_:
+            check_free(out, overwrite=overwrite)
+        with (
+            inputs(paths or [], archive, several=True, quiet=quiet, json_log=json_log) as folders,
+            progress(visits=max(2, len(folders)), quiet=quiet, json_log=json_log) as recorder,
+        ):
+            compared = compare_studies(folders, out, options, radiotherapy, recorder)
         finish_comparison(compared, out, recorder.events, quiet=quiet)
 
 
@@ -228,3 +282,34 @@ def phantom(
         with output_folder(out, overwrite=False) as folder:
             write_phantom(content, folder)
         typer.echo(f"{len(content.visits)} generated studies in {out}")
+
+
+@app.command(
+    epilog="Example: spinemri send out/ --to ARCHIVE@pacs.example:104 --aet SPINEMRI   or: "
+    "spinemri send out/ --stow https://pacs.example/dicom-web   Credentials are read from the environment: "
+    "SPINEMRI_DICOMWEB_TOKEN, or SPINEMRI_DICOMWEB_USER and SPINEMRI_DICOMWEB_PASSWORD."
+)
+def send(
+    out: Annotated[Path, typer.Argument(metavar="OUT", help="Results of a run or a comparison.")],
+    to: Annotated[str | None, typer.Option("--to", metavar="AET@host:port", help="Archive that takes C-STORE.")] = None,
+    stow: Annotated[str | None, typer.Option("--stow", metavar="URL", help="DICOMweb service.")] = None,
+    aet: Aet = "SPINEMRI",
+    timeout: Timeout = 30.0,
+    retries: Annotated[int, typer.Option("--retries", min=0, max=20, help="Attempts after the first.")] = 3,
+    receipt: Annotated[Path | None, typer.Option("--receipt", help="What was sent; OUT/sent.json by default.")] = None,
+    *,
+    again: Annotated[bool, typer.Option("--again", help="Send also what was stored there before.")] = False,
+    quiet: Quiet = False,
+    json_log: JsonLog = False,
+    debug: Debug = False,
+) -> None:
+    """Send the DICOM objects of a run or a comparison to an archive."""
+    with guarded(debug=debug, json_log=json_log, stopped="what was stored is in the receipt"):
+        from spinemri.cli.sending import destination, finish_send, send_with_progress
+
+        peer = destination(to, stow, aet)
+        receipt = receipt or out / "sent.json"
+        outcomes = send_with_progress(
+            out, peer, timeout_s=timeout, retries=retries, receipt=receipt, again=again, quiet=quiet, json_log=json_log
+        )
+        finish_send(outcomes, peer, receipt, quiet=quiet)

@@ -25,7 +25,7 @@ _EXIT_TERMINATED = 143
 
 
 @contextmanager
-def guarded(*, debug: bool, json_log: bool = False) -> Iterator[None]:
+def guarded(*, debug: bool, json_log: bool = False, stopped: str = "nothing was written") -> Iterator[None]:
     """Turn whatever goes wrong into one message on stderr and the exit status that belongs to it.
 
     Warnings of libraries are silenced unless `debug`: they may quote headers that identify a patient, and every
@@ -37,6 +37,8 @@ def guarded(*, debug: bool, json_log: bool = False) -> Iterator[None]:
         Show the traceback, too.
     json_log : bool
         Write the message as a JSON line.
+    stopped : str
+        What to say of the work when Ctrl-C stops it.
 
     Raises
     ------
@@ -52,7 +54,7 @@ def guarded(*, debug: bool, json_log: bool = False) -> Iterator[None]:
     except SpineMRIError as error:
         _fail(error, debug=debug, json_log=json_log)
     except KeyboardInterrupt:
-        Console(stderr=True).print("Stopped; nothing was written.")
+        Console(stderr=True).print(f"Stopped; {stopped}.")
         raise typer.Exit(EXIT_INTERRUPTED) from None
     except typer.Exit:
         raise

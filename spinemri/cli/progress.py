@@ -14,7 +14,7 @@ from rich.progress import BarColumn, Progress, TextColumn, TimeElapsedColumn
 
 from spinemri.pipeline.events import Event, Recorder
 
-__all__ = ["progress"]
+__all__ = ["counting", "progress"]
 
 _WORK = {
     "intake": 2,
@@ -53,13 +53,41 @@ def progress(*, visits: int, quiet: bool, json_log: bool) -> Iterator[Recorder]:
             yield Recorder(_on_bar(bar, visits))
 
 
+@contextmanager
+def counting(stage: str, *, quiet: bool, json_log: bool) -> Iterator[Callable[[int, int], None]]:
+    """Give a function that shows how many things are through, and of how many.
+
+    Parameters
+    ----------
+    stage : str
+        What is going on.
+    quiet, json_log : bool
+        As for `progress`.
+    """
+    if json_log:
+        start = time.monotonic()
+        yield lambda done, total: _write_line(
+            {"stage": stage, "event": "progress", "done": done, "total": total}, start
+        )
+    elif quiet:
+        yield lambda _done, _total: None
+    else:
+        with _bar() as bar:
+            task = bar.add_task(stage, total=None)
+            yield lambda done, total: bar.update(task, completed=done, total=total)
+
+
+def _write_line(content: dict[str, object], start: float) -> None:
+    line = content | {"elapsed_s": round(time.monotonic() - start, 3)}
+    sys.stderr.write(json.dumps(line) + "\n")
+    sys.stderr.flush()
+
+
 def _json_lines() -> Callable[[Event], None]:
     start = time.monotonic()
 
     def write(event: Event) -> None:
-        line = asdict(event) | {"elapsed_s": round(time.monotonic() - start, 3)}
-        sys.stderr.write(json.dumps(line) + "\n")
-        sys.stderr.flush()
+        _write_line(asdict(event), start)
 
     return write
 

@@ -12,7 +12,7 @@ from pathlib import Path
 
 from spinemri.errors import UsageError
 
-__all__ = ["check_apart", "output_folder"]
+__all__ = ["check_apart", "check_free", "output_folder"]
 
 _OURS = ("measurements.json", "comparison.json")
 """A folder that holds one of these and a ``config.yaml`` was made by a run."""
@@ -45,7 +45,7 @@ def output_folder(out: Path, *, overwrite: bool) -> Iterator[Path]:
         OUT_NOT_EMPTY, OUT_NOT_OURS, OUT_NOT_WRITABLE or DISK_FULL.
     """
     out = out.resolve()
-    _refuse_foreign(out, overwrite=overwrite)
+    check_free(out, overwrite=overwrite)
     made = _make_parents(out)
     staging = out.parent / f".{out.name}.partial-{secrets.token_hex(4)}"
     try:
@@ -79,7 +79,14 @@ def check_apart(out: Path, inputs: Iterable[Path]) -> None:
             )
 
 
-def _refuse_foreign(out: Path, *, overwrite: bool) -> None:
+def check_free(out: Path, *, overwrite: bool) -> None:
+    """Refuse an output folder that holds something, unless an earlier run made it and it may be replaced.
+
+    Raises
+    ------
+    UsageError
+        OUT_NOT_EMPTY, OUT_NOT_OURS or OUT_NOT_WRITABLE.
+    """
     if not os.path.lexists(out):
         return
     if not out.is_dir():

@@ -1,0 +1,79 @@
+"""An archive asked by DICOMweb: QIDO-RS, then WADO-RS (DICOM PS3.18 10.6 and 10.4)."""
+
+from __future__ import annotations
+
+import io
+from collections.abc import Iterator
+from contextlib import contextmanager
+from typing import Any
+
+from dicomweb_client import DICOMwebClient
+from pydicom import Dataset, dcmwrite
+
+from spinemri.pacs.answers import found_series, found_study
+from spinemri.pacs.archive import Archive, incomplete
+from spinemri.pacs.inbox import Inbox, uids_of
+from spinemri.pacs.peer import WebPeer
+from spinemri.pacs.policy import Policy
+from spinemri.pacs.query import FoundSeries, FoundStudy, StudyQuery
+from spinemri.pacs.web import explained, web_client
+
+__all__ = ["web_archive"]
+
+_AS_STORED = (("application/dicom", "*"),)
+"""Media type and transfer syntax: whatever the archive holds, nothing is converted."""
+
+
+@contextmanager
+def web_archive(peer: WebPeer, policy: Policy) -> Iterator[Archive]:
+    """Give an archive."""
+    with web_client(peer, policy) as client:
+        yield _Web(client, peer, policy)
+
+
+class _Web:
+    def __init__(self, client: DICOMwebClient, peer: WebPeer, policy: Policy) -> None:
+        self._client = client
+        self._peer = peer
+        self._policy = policy
+
+    def studies(self, query: StudyQuery) -> list[FoundStudy]:
+        filters = {
+            "PatientID": query.patient_id,
+            "AccessionNumber": query.accession_number,
+            "StudyDate": query.date_range,
+        }
+        filters = {key: value for key, value in filters.items() if value}
+        found = []
+        for uid in query.study_uids or ("",):
+            own = filters | ({"StudyInstanceUID": uid} if uid else {})
+            with explained(self._peer, self._policy):
+                answers = self._client.search_for_studies(
+                    search_filters=own, fields=["ModalitiesInStudy"], get_remaining=True
+                )
+            found += [found_study(answer) for answer in _datasets(answers)]
+        return found
+
+    def series(self, study_uid: str) -> list[FoundSeries]:
+        with explained(self._peer, self._policy):
+            answers = self._client.search_for_series(study_uid, search_filters={"Modality": "MR"}, get_remaining=True)
+        uids = [str(one.SeriesInstanceUID) for one in _datasets(answers) if one.get("Modality") == "MR"]
+        return [found_series(study_uid, uid, self._instances(study_uid, uid)) for uid in uids]
+
+    def _instances(self, study_uid: str, series_uid: str) -> list[Dataset]:
+        with explained(self._peer, self._policy):
+            answers = self._client.search_for_instances(study_uid, series_uid, get_remaining=True)
+        return _datasets(answers)
+
+    def retrieve(self, series: FoundSeries, inbox: Inbox) -> None:
+        with explained(self._peer, self._policy):
+            for dataset in self._client.iter_series(series.study_uid, series.series_uid, media_types=_AS_STORED):
+                content = io.BytesIO()
+                dcmwrite(content, dataset)
+                inbox.keep(uids_of(dataset), content.getvalue())
+        if inbox.missing(series):
+            raise incomplete(inbox.missing(series), len(series.instance_uids))
+
+
+def _datasets(answers: list[dict[str, dict[str, Any]]]) -> list[Dataset]:
+    return [Dataset.from_json(answer) for answer in answers]
