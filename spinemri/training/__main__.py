@@ -27,7 +27,9 @@ def _parser() -> argparse.ArgumentParser:
     fit.add_argument("run", type=Path, help="folder for checkpoint and log")
     fit.add_argument("--steps", type=int, default=Plan.steps)
     fit.add_argument("--batch", type=int, default=Plan.batch)
+    fit.add_argument("--rate", type=float, default=Plan.learning_rate, help="learning rate of the plateau")
     fit.add_argument("--decay", type=float, default=Plan.decay)
+    fit.add_argument("--start", type=Path, help="an exported network to go on from, where there is no checkpoint")
     fit.add_argument("--threads", type=int, default=2)
     fit.add_argument("--device", default="cuda" if torch.cuda.is_available() else "cpu")
     out = commands.add_parser("export", help="write the averaged weights of a checkpoint as ONNX")
@@ -50,8 +52,9 @@ def main() -> None:
         torch.set_num_threads(arguments.threads)
         files = sorted(arguments.cache.glob("*.npz"))
         stacks = [load_stack(file) for file in files]
-        plan = Plan(steps=arguments.steps, batch=arguments.batch, decay=arguments.decay)
-        train(stacks, stack_weights([file.stem for file in files]), plan, arguments.run, device=arguments.device)
+        plan = Plan(steps=arguments.steps, batch=arguments.batch, learning_rate=arguments.rate, decay=arguments.decay)
+        weights = stack_weights([file.stem for file in files])
+        train(stacks, weights, plan, arguments.run, device=arguments.device, start=arguments.start)
     else:
         from spinemri.training.export import export_onnx  # noqa: PLC0415 - onnx is needed for this command only
 

@@ -1,18 +1,20 @@
-"""Write the averaged weights of a checkpoint as ONNX, softmax included."""
+"""Write the averaged weights of a checkpoint as ONNX, softmax included, and read them again."""
 
 from __future__ import annotations
 
 from pathlib import Path
 
+import onnx
 import torch
+from onnx import numpy_helper
 
 from spinemri.nomenclature import Tissue
-from spinemri.training.network import SliceUNet
-from spinemri.training.train import CHANNELS_IN
+from spinemri.training.network import CHANNELS_IN, SliceUNet
 
-__all__ = ["export_onnx"]
+__all__ = ["export_onnx", "exported_weights"]
 
 _OPSET = 17
+_PREFIX = "network."
 
 
 class _WithSoftmax(torch.nn.Module):
@@ -49,3 +51,26 @@ def export_onnx(checkpoint: Path, model: Path) -> None:
         opset_version=_OPSET,
         dynamo=False,
     )
+
+
+def exported_weights(model: Path) -> dict[str, torch.Tensor]:
+    """Read the weights of an exported network, as `SliceUNet` names them.
+
+    Export keeps the names of convolutions; normalisations become products and sums, in the order in which they run.
+
+    Parameters
+    ----------
+    model : Path
+        Written by `export_onnx`.
+
+    Returns
+    -------
+    dict of str to tensor
+    """
+    graph = onnx.load(model).graph
+    stored = {entry.name: torch.from_numpy(numpy_helper.to_array(entry).copy()) for entry in graph.initializer}
+    named = {name.removeprefix(_PREFIX): tensor for name, tensor in stored.items() if name.startswith(_PREFIX)}
+    used = [name for node in graph.node for name in node.input if name in stored and not name.startswith(_PREFIX)]
+    unnamed = [name for name in SliceUNet(CHANNELS_IN, len(Tissue)).state_dict() if "_norm." in name]
+    scales = {name: stored[key].flatten() for name, key in zip(unnamed, used, strict=True)}
+    return named | scales

@@ -7,7 +7,10 @@ from collections.abc import Sequence
 import torch
 from torch import nn
 
-__all__ = ["SliceUNet"]
+__all__ = ["CHANNELS_IN", "SliceUNet"]
+
+CHANNELS_IN = 7
+"""Three slices, and the four planes of `spinemri.anatomy.preparation.condition_planes`."""
 
 
 class _Block(nn.Module):
@@ -32,12 +35,15 @@ class _Block(nn.Module):
 class SliceUNet(nn.Module):
     """U-Net from a slice with its two neighbours to tissue logits.
 
+    The neighbours enter by their mean and the size of their difference, so that exchanging them changes nothing: a
+    mirrored patient gets exactly the mirrored result.
+
     Group normalisation is used because a batch holds only a few slices of very different contrast.
 
     Parameters
     ----------
     channels_in : int
-        Slabs plus the planes that tell the weighting.
+        Three slabs plus the planes that tell the weighting.
     classes : int
         Number of tissues.
     widths : sequence of int
@@ -55,7 +61,9 @@ class SliceUNet(nn.Module):
         self.head = nn.Conv2d(widths[0], classes, 1)
 
     def forward(self, x: torch.Tensor) -> torch.Tensor:
-        """Map (n, channels_in, h, w) to logits (n, classes, h, w)."""
+        """Map (n, channels_in, h, w), previous, own and next slice first, to logits (n, classes, h, w)."""
+        before, own, after = x[:, 0:1], x[:, 1:2], x[:, 2:3]
+        x = torch.cat([(before + after) / 2, own, (before - after).abs() / 2, x[:, 3:]], dim=1)
         skips: list[torch.Tensor] = []
         for depth, encoder in enumerate(self.encoders):
             x = encoder(nn.functional.avg_pool2d(x, 2) if depth else x)

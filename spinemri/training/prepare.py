@@ -9,14 +9,23 @@ from pathlib import Path
 import numpy as np
 
 from spinemri.anatomy.preparation import condition_planes, flatten_illumination
-from spinemri.training.real import load_spider, spider_ids, spider_stacks, unlabelled_stack
-from spinemri.training.stacks import FULL_GROUPS, TrainingStack, canal_centres, save_stack
+from spinemri.training.real import load_spider, self_labelled_stack, spider_ids, spider_stacks, subregion_stack
+from spinemri.training.stacks import FULL_GROUPS, TrainingStack, describe_stack, save_stack
 
-__all__ = ["KINDS", "UNLABELLED", "prepare_phantoms", "prepare_spider", "prepare_unlabelled", "stack_weights"]
+__all__ = [
+    "KINDS",
+    "SUBREGIONS",
+    "UNLABELLED",
+    "prepare_phantoms",
+    "prepare_spider",
+    "prepare_unlabelled",
+    "stack_weights",
+]
 
 KINDS = (
     *("none", "mass", "mass", "mass", "mass+flavum", "mass+disc", "fat+disc", "disc+flavum"),
     *("T1:none", "T1:mass", "T1:mass+disc", "FS:none", "FS:mass"),
+    *("mass", "mass", "mass+mass", "mass+mass", "mass+fat", "T1:mass+mass", "FS:mass+mass"),
 )
 """Contrasts and implants per real scan; the scan as it is comes first."""
 
@@ -27,7 +36,20 @@ UNLABELLED = (
 )
 """Healthy scans without labels that may be trained on; none of them shows a sacrum."""
 
-_SHARES = {"real-none": 0.14, "real-mass": 0.15, "real-other": 0.05, "real-unlabelled": 0.03, "phantom": 0.63}
+SUBREGIONS = (
+    "subregion_patches/sub-mri_label-6_T2w.nii.gz",
+    "subregion_patches/sub-mri_seg-subreg_label-6_msk.nii.gz",
+)
+"""The one real scan whose vertebrae are labelled to their sides."""
+
+_SHARES = {
+    "real-none": 0.17,
+    "real-mass": 0.30,
+    "real-other": 0.06,
+    "real-unlabelled": 0.06,
+    "real-subregion": 0.03,
+    "phantom": 0.38,
+}
 
 
 def prepare_spider(data: Path, cache: Path, kinds: Sequence[str]) -> None:
@@ -49,11 +71,14 @@ def _family(kind: str) -> str:
 
 
 def prepare_unlabelled(data: Path, cache: Path) -> None:
-    """Write the scans that only say what they do not show; files that exist are kept."""
+    """Write the scans that the network labels itself, and the patch of labelled parts; files that exist are kept."""
     for name in UNLABELLED:
         path = cache / f"real-unlabelled-{Path(name).name.split('_')[0]}.npz"
         if not path.exists():
-            save_stack(unlabelled_stack(data / name), path)
+            save_stack(self_labelled_stack(data / name), path)
+    path = cache / "real-subregion-6.npz"
+    if not path.exists():
+        save_stack(subregion_stack(*(data / name for name in SUBREGIONS)), path)
 
 
 def prepare_phantoms(cache: Path, numbers: Iterable[int], *, with_mass: bool | None = None) -> None:
@@ -72,8 +97,7 @@ def _phantom_stack(rng: np.random.Generator, *, with_mass: bool | None) -> Train
     flat = flatten_illumination(image)
     target = np.rint(tissues.coverage * 255).astype(np.uint8)
     condition = condition_planes(weighting, fat_suppressed=fat_suppressed, contrast_enhanced=contrast_enhanced)
-    centres = canal_centres(target, FULL_GROUPS)
-    return TrainingStack(flat.array.astype(np.float16), target, FULL_GROUPS, flat.spacing, condition, centres)
+    return describe_stack(flat.array, target, FULL_GROUPS, flat.spacing, condition)
 
 
 def stack_weights(names: Sequence[str]) -> list[float]:

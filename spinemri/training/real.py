@@ -14,11 +14,12 @@ from numpy.typing import NDArray
 from scipy import ndimage
 from skimage.draw import polygon2mask
 
+from spinemri.anatomy.network import segment
 from spinemri.anatomy.preparation import condition_planes, flatten_illumination
 from spinemri.nomenclature import Tissue
 from spinemri.training.implant import Surroundings, add_implant, random_implant
 from spinemri.training.recolour import as_t1, as_t1_fat_suppressed
-from spinemri.training.stacks import SPIDER_GROUPS, TrainingStack, canal_centres
+from spinemri.training.stacks import SPIDER_GROUPS, SUBREGION_GROUPS, TrainingStack, describe_stack
 from spinemri.volume import Volume, canonical
 
 __all__ = [
@@ -26,15 +27,29 @@ __all__ = [
     "SpiderScan",
     "load_nifti",
     "load_spider",
+    "self_labelled_stack",
     "spider_ids",
     "spider_stacks",
-    "unlabelled_stack",
+    "subregion_stack",
 ]
 
 VALIDATION_IDS = frozenset({"007", "057", "069", "107", "127", "129", "239"})
 """SPIDER scans that no training ever sees."""
 
 _VERTEBRA, _DISC, _SAC = 1, 2, 3
+_ABSENT = frozenset({Tissue.SACRUM, Tissue.MASS_CANAL, Tissue.MASS_OUTSIDE})
+_SURE = 0.8
+_BODY_OR_DISC = (Tissue.BODY, Tissue.DISC)
+_SUBREGION_ENDS = (0, 48, 50, 61, 62)
+_SUBREGION_ORDER = (
+    SUBREGION_GROUPS[0],
+    (Tissue.POSTERIOR_ELEMENTS,),
+    (Tissue.BODY,),
+    SUBREGION_GROUPS[1],
+    _BODY_OR_DISC,
+    (Tissue.DISC,),
+)
+"""SPINEPS: 41-48 arch and processes, 49-50 body, 60-61 cord and canal, 62 endplate, 100 disc."""
 _ROW = {group: row for row, group in enumerate(SPIDER_GROUPS)}
 _RAS_TO_LPS = np.diag([-1.0, -1.0, 1.0, 1.0])
 
@@ -202,27 +217,47 @@ def _target(rows: NDArray[np.uint8], mass: NDArray[np.float32], other: NDArray[n
 def _stack(scan: SpiderScan, contrast: str, image: NDArray[np.float32], target: NDArray[np.uint8]) -> TrainingStack:
     weighting = "T1" if contrast else "T2"
     condition = condition_planes(weighting, fat_suppressed=contrast == "FS", contrast_enhanced=contrast == "FS")
-    centre = canal_centres(target, SPIDER_GROUPS)
-    return TrainingStack(image.astype(np.float16), target, SPIDER_GROUPS, scan.image.spacing, condition, centre)
+    return describe_stack(image, target, SPIDER_GROUPS, scan.image.spacing, condition)
 
 
-def unlabelled_stack(path: Path) -> TrainingStack:
-    """Return a healthy T2 scan without a sacrum: all that is known is what it does not show.
+def self_labelled_stack(path: Path) -> TrainingStack:
+    """Return a healthy T2 scan without a sacrum, labelled by the network that ships where that is sure.
+
+    Self-training (Xie et al., CVPR 2020): the student sees deformed, recoloured and noisy patches of what its teacher
+    saw whole. Elsewhere only this is known: neither sacrum nor mass.
 
     Parameters
     ----------
     path : Path
         NIfTI file.
+    """
+    volume = load_nifti(path)
+    flat = flatten_illumination(volume)
+    kept = [tissue for tissue in Tissue if tissue not in _ABSENT]
+    coverage = segment(volume, "T2", fat_suppressed=False, contrast_enhanced=False).coverage[[int(t) for t in kept]]
+    best = np.where(coverage.max(0) >= _SURE, coverage.argmax(0), len(kept))
+    groups = (*((tissue,) for tissue in kept), tuple(kept))
+    target = (best[None] == np.arange(len(groups)).reshape(-1, 1, 1, 1)) * np.uint8(255)
+    condition = condition_planes("T2", fat_suppressed=False, contrast_enhanced=False)
+    return describe_stack(flat.array, target, groups, flat.spacing, condition)
+
+
+def subregion_stack(image: Path, labels: Path) -> TrainingStack:
+    """Return a T2 patch of two vertebrae with their parts, pedicles and transverse processes included.
+
+    Parameters
+    ----------
+    image, labels : Path
+        NIfTI files; labels in the numbering of SPINEPS.
 
     Returns
     -------
     TrainingStack
-        With the single group of every tissue but sacrum and mass.
+        With `SUBREGION_GROUPS`.
     """
-    flat = flatten_illumination(load_nifti(path))
-    absent = {Tissue.SACRUM, Tissue.MASS_CANAL, Tissue.MASS_OUTSIDE}
-    groups = (tuple(tissue for tissue in Tissue if tissue not in absent),)
-    target = np.full((1, *flat.shape), 255, dtype=np.uint8)
+    flat, parts = flatten_illumination(load_nifti(image)), load_nifti(labels).array
+    rows = np.searchsorted(_SUBREGION_ENDS, parts, side="left")
+    rows = np.array([SUBREGION_GROUPS.index(group) for group in _SUBREGION_ORDER], dtype=np.uint8)[rows]
+    target = (rows[None] == np.arange(len(SUBREGION_GROUPS)).reshape(-1, 1, 1, 1)) * np.uint8(255)
     condition = condition_planes("T2", fat_suppressed=False, contrast_enhanced=False)
-    centre = np.full(flat.shape[0], -1, dtype=np.int16)
-    return TrainingStack(flat.array.astype(np.float16), target, groups, flat.spacing, condition, centre)
+    return describe_stack(flat.array, target, SUBREGION_GROUPS, flat.spacing, condition)

@@ -14,13 +14,12 @@ import numpy as np
 import torch
 
 from spinemri.nomenclature import Tissue
-from spinemri.training.network import SliceUNet
+from spinemri.training.export import exported_weights
+from spinemri.training.network import CHANNELS_IN, SliceUNet
 from spinemri.training.samples import Sample, collate, draw_sample
 from spinemri.training.stacks import TrainingStack
 
-__all__ = ["CHANNELS_IN", "Plan", "partial_label_loss", "train"]
-
-CHANNELS_IN = 7
+__all__ = ["Plan", "partial_label_loss", "train"]
 
 _CANAL = frozenset({Tissue.CORD, Tissue.DURAL_SAC, Tissue.EPIDURAL, Tissue.MASS_CANAL, Tissue.MASS_OUTSIDE})
 """What an error costs most: the contents of the canal, and what grows out of it."""
@@ -112,7 +111,13 @@ def _batches(
 
 
 def train(
-    stacks: Sequence[TrainingStack], weights: Sequence[float], plan: Plan, folder: Path, *, device: str = "cpu"
+    stacks: Sequence[TrainingStack],
+    weights: Sequence[float],
+    plan: Plan,
+    folder: Path,
+    *,
+    device: str = "cpu",
+    start: Path | None = None,
 ) -> Path:
     """Train, or go on from the checkpoint in a folder.
 
@@ -125,6 +130,8 @@ def train(
     folder : Path
         Receives ``checkpoint.pt`` and ``log.csv``.
     device : {"cpu", "cuda"}
+    start : Path, optional
+        Exported network to begin with in place of random weights, if there is no checkpoint yet.
 
     Returns
     -------
@@ -135,6 +142,8 @@ def train(
     checkpoint = folder / "checkpoint.pt"
     torch.manual_seed(plan.seed)
     model = SliceUNet(CHANNELS_IN, len(Tissue)).to(device, memory_format=torch.channels_last)
+    if start is not None:
+        model.load_state_dict(exported_weights(start))
     average = copy.deepcopy(model)
     optimizer = torch.optim.AdamW(model.parameters(), weight_decay=1e-4)
     step = _resume(checkpoint, model, average, optimizer)

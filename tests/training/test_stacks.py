@@ -12,6 +12,7 @@ from spinemri.training.stacks import (
     SPIDER_GROUPS,
     TrainingStack,
     canal_centres,
+    describe_stack,
     load_stack,
     membership,
     save_stack,
@@ -44,6 +45,7 @@ def test_round_trip(tmp_path: Path) -> None:
         (3.3, 0.7, 0.6),
         np.array([0, 1, 0, 0], dtype=np.float32),
         np.array([4, -1, 3], dtype=np.int16),
+        np.array([0.25, 0.75, 0], dtype=np.float32),
     )
     save_stack(stack, tmp_path / "stack.npz")
     again = load_stack(tmp_path / "stack.npz")
@@ -51,10 +53,19 @@ def test_round_trip(tmp_path: Path) -> None:
     assert again.spacing == stack.spacing
     assert np.array_equal(again.image, stack.image)
     assert np.array_equal(again.target, stack.target)
+    assert np.array_equal(again.mass_share, stack.mass_share)
+
+
+def test_the_mass_is_shared_out_over_its_slices() -> None:
+    target = np.zeros((len(FULL_GROUPS), 4, 10, 12), dtype=np.uint8)
+    target[Tissue.MASS_CANAL, 1, :3] = 255
+    target[Tissue.MASS_OUTSIDE, 2, :1] = 255
+    described = describe_stack(np.zeros((4, 10, 12)), target, FULL_GROUPS, (3.3, 0.7, 0.6), np.zeros(4))
+    assert described.mass_share.tolist() == [0, 0.75, 0.25, 0]
 
 
 def test_each_family_keeps_its_share_whatever_its_number_of_files() -> None:
     names = ["real-none-022-0", "real-mass-022-1", "real-mass-022-2", "phantom-00001", "phantom-00002"]
     weights = stack_weights(names)
     assert weights[1] == weights[2]
-    assert sum(weights[1:3]) / weights[0] == pytest.approx(0.15 / 0.14)
+    assert sum(weights[1:3]) / weights[0] == pytest.approx(0.30 / 0.17)

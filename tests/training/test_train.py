@@ -9,7 +9,13 @@ torch = pytest.importorskip("torch", reason="training needs the extra 'train'")
 
 from spinemri.nomenclature import Tissue  # noqa: E402
 from spinemri.training.samples import PATCH, draw_sample  # noqa: E402
-from spinemri.training.stacks import FULL_GROUPS, SPIDER_GROUPS, TrainingStack, canal_centres, membership  # noqa: E402
+from spinemri.training.stacks import (  # noqa: E402
+    FULL_GROUPS,
+    SPIDER_GROUPS,
+    TrainingStack,
+    describe_stack,
+    membership,
+)
 from spinemri.training.train import Plan, partial_label_loss, train  # noqa: E402
 
 
@@ -19,7 +25,7 @@ def _stack() -> TrainingStack:
     target[Tissue.BACKGROUND] = 255 - target[1:].max(0)
     image = np.where(target[Tissue.DURAL_SAC] > 0, 3.0, 0.7).astype(np.float16)
     condition = np.array([0, 1, 0, 0], dtype=np.float32)
-    return TrainingStack(image, target, FULL_GROUPS, (3.3, 0.8, 0.8), condition, canal_centres(target, FULL_GROUPS))
+    return describe_stack(image, target, FULL_GROUPS, (3.3, 0.8, 0.8), condition)
 
 
 def test_loss_asks_only_for_the_sum_over_a_group() -> None:
