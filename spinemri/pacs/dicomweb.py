@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 import io
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
+from functools import partial
 from typing import Any
 
 from dicomweb_client import DICOMwebClient
@@ -47,23 +48,29 @@ class _Web:
         found = []
         for uid in query.study_uids or ("",):
             own = filters | ({"StudyInstanceUID": uid} if uid else {})
-            with explained(self._peer, self._policy):
-                answers = self._client.search_for_studies(
-                    search_filters=own, fields=["ModalitiesInStudy"], get_remaining=True
-                )
-            found += [found_study(answer) for answer in _datasets(answers)]
+            search = partial(self._client.search_for_studies, search_filters=own, fields=["ModalitiesInStudy"])
+            found += [found_study(answer) for answer in self._all(search, "StudyInstanceUID")]
         return found
 
     def series(self, study_uid: str) -> list[FoundSeries]:
-        with explained(self._peer, self._policy):
-            answers = self._client.search_for_series(study_uid, search_filters={"Modality": "MR"}, get_remaining=True)
-        uids = [str(one.SeriesInstanceUID) for one in _datasets(answers) if one.get("Modality") == "MR"]
-        return [found_series(study_uid, uid, self._instances(study_uid, uid)) for uid in uids]
+        search = partial(self._client.search_for_series, study_uid, search_filters={"Modality": "MR"})
+        found = [one for one in self._all(search, "SeriesInstanceUID") if one.get("Modality") == "MR"]
+        return [self._with_instances(study_uid, str(one.SeriesInstanceUID)) for one in found]
 
-    def _instances(self, study_uid: str, series_uid: str) -> list[Dataset]:
-        with explained(self._peer, self._policy):
-            answers = self._client.search_for_instances(study_uid, series_uid, get_remaining=True)
-        return _datasets(answers)
+    def _with_instances(self, study_uid: str, series_uid: str) -> FoundSeries:
+        search = partial(self._client.search_for_instances, study_uid, series_uid)
+        return found_series(study_uid, series_uid, self._all(search, "SOPInstanceUID"))
+
+    def _all(self, search: Callable[..., list[dict[str, dict[str, Any]]]], key: str) -> list[Dataset]:
+        """Ask for page after page until one brings nothing new: services may ignore the offset and start over."""
+        found: dict[str, Dataset] = {}
+        while True:
+            with explained(self._peer, self._policy):
+                answers = [Dataset.from_json(one) for one in search(offset=len(found) or None)]
+            new = {str(one[key].value): one for one in answers if str(one[key].value) not in found}
+            if not new:
+                return list(found.values())
+            found |= new
 
     def retrieve(self, series: FoundSeries, inbox: Inbox) -> None:
         with explained(self._peer, self._policy):
@@ -73,7 +80,3 @@ class _Web:
                 inbox.keep(uids_of(dataset), content.getvalue())
         if inbox.missing(series):
             raise incomplete(inbox.missing(series), len(series.instance_uids))
-
-
-def _datasets(answers: list[dict[str, dict[str, Any]]]) -> list[Dataset]:
-    return [Dataset.from_json(answer) for answer in answers]

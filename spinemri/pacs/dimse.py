@@ -5,6 +5,7 @@ from __future__ import annotations
 import time
 from collections.abc import Iterator
 from contextlib import contextmanager
+from itertools import product
 
 from pydicom.dataset import Dataset
 from pynetdicom import evt
@@ -134,7 +135,9 @@ class _Getting(_Finding):
     """Images on the association that asks for them."""
 
     def retrieve(self, series: FoundSeries, inbox: Inbox) -> None:
-        contexts = [build_context(_GET), *(build_context(uid, list(TRANSFER_SYNTAXES)) for uid in IMAGE_CLASSES)]
+        # One context for each syntax, so that the archive need not convert what it holds; 128 are allowed.
+        pairs = product(IMAGE_CLASSES, TRANSFER_SYNTAXES)
+        contexts = [build_context(_GET), *(build_context(uid, syntax) for uid, syntax in pairs)]
         roles: list[SCP_SCU_RoleSelectionNegotiation] = [build_role(uid, scp_role=True) for uid in IMAGE_CLASSES]
         handlers: Handlers = [(evt.EVT_C_STORE, lambda event: keep_event(event, inbox))]
         with association(self._peer, contexts, self._policy, roles=roles, handlers=handlers) as link:
@@ -164,11 +167,16 @@ class _Moving(_Finding):
             raise incomplete(inbox.missing(series), len(series.instance_uids))
 
     def _refusal(self, status: int) -> PeerError | Interrupted:
+        remedy = "Have it entered in the archive with address and port, or leave --listen out (C-GET)."
         if status == _UNKNOWN_DESTINATION:
             message = f"{self._peer} does not know where {self._inlet.ae_title} is."
-            remedy = "Have it entered in the archive with address and port, or leave --listen out (C-GET)."
             return PeerError("PACS_NO_DESTINATION", message, remedy)
-        return super()._refusal(status)
+        refusal = super()._refusal(status)
+        if isinstance(refusal, Interrupted):
+            return refusal
+        # Some archives say no more than this of a destination that they do not know.
+        message = f"{self._peer} does not send to {self._inlet.ae_title}: 0x{status:04X}, {status_meaning(status)}."
+        return PeerError(refusal.code, message, remedy)
 
 
 def _offers(link: Association, service: str) -> bool:

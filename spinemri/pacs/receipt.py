@@ -94,7 +94,8 @@ class Receipt:
     def _write(self) -> None:
         entries = tuple(sorted(self._entries.values(), key=lambda entry: (entry.file, entry.sop_instance_uid)))
         own = _Destination(to=self._destination, instances=entries)
-        content = _Content(destinations=tuple(sorted((*self._others, own), key=lambda one: one.to)))
+        known = (*self._others, own) if entries else self._others
+        content = _Content(destinations=tuple(sorted(known, key=lambda one: one.to)))
         partial = self._path.with_name(f".{self._path.name}.partial")
         try:
             partial.write_text(json_text(as_json(content)), encoding="utf-8", newline="\n")
