@@ -22,7 +22,7 @@ from spinemri.mass.model import Mass
 from spinemri.nomenclature import Tissue
 from spinemri.volume import Grid, Volume, crop
 
-__all__ = ["SectionStack", "finer_across_slices", "mass_in_canal", "sample_sections"]
+__all__ = ["SectionStack", "finer_across_slices", "mass_in_canal", "reaches_edge", "sample_sections"]
 
 FloatMap = NDArray[np.float32]
 BoolMap = NDArray[np.bool_]
@@ -48,6 +48,10 @@ class SectionStack:
         Offset of each pixel centre in mm.
     cut : (n,) ndarray of bool
         The canal leaves the field of view on this section, or no canal lies at the centreline.
+    missing : (n,) ndarray of bool
+        No canal lies at the centreline.
+    beyond : (n, m, m) ndarray of bool
+        Pixels beyond the field of view.
     """
 
     canal: FloatMap
@@ -56,6 +60,8 @@ class SectionStack:
     mass: FloatMap
     offsets_mm: NDArray[np.float64]
     cut: BoolMap
+    missing: BoolMap
+    beyond: BoolMap
 
     @property
     def pixel_mm(self) -> float:
@@ -185,10 +191,28 @@ def sample_sections(anatomy: Anatomy, mass: Mass, centreline: Centreline) -> Sec
     maps, beyond = _sample(volumes, tissues.grid, centreline, offsets)
     # One voxel of soft border: a slice to the sides, one and a half pixels to front and back.
     border = (1.5 * max(tissues.grid.spacing[1:]), tissues.grid.spacing[0])
-    own, cut = _own_canal(maps[0], beyond, offsets, border)
+    own, missing = _own_canal(maps[0], offsets, border)
     for each in maps:
         each[~own] = 0.0
-    return SectionStack(maps[0], maps[1], maps[2], maps[3], offsets, cut)
+    cut = missing | reaches_edge(maps[0], beyond).any((1, 2))
+    return SectionStack(maps[0], maps[1], maps[2], maps[3], offsets, cut, missing, beyond)
+
+
+def reaches_edge(fractions: FloatMap, beyond: BoolMap) -> BoolMap:
+    """Pixels beyond the field of view that touch what fills at least half of its pixels.
+
+    Parameters
+    ----------
+    fractions : (n, m, m) ndarray
+    beyond : (n, m, m) ndarray of bool
+
+    Returns
+    -------
+    (n, m, m) ndarray of bool
+    """
+    near: BoolMap = ndimage.maximum_filter((fractions >= 0.5).astype(np.uint8), size=(1, 3, 3)) > 0
+    touched: BoolMap = near & beyond
+    return touched
 
 
 def _sample(
@@ -240,9 +264,9 @@ def _plane_indices(
 
 
 def _own_canal(
-    canal: FloatMap, beyond: BoolMap, offsets: NDArray[np.float64], border_mm: tuple[float, float]
+    canal: FloatMap, offsets: NDArray[np.float64], border_mm: tuple[float, float]
 ) -> tuple[BoolMap, BoolMap]:
-    """Pixels that belong to the canal at the centreline, and sections where it is missing or cut."""
+    """Pixels that belong to the canal at the centreline, and sections where there is none."""
     core = canal >= 0.5
     in_plane = np.zeros((3, 3, 3), bool)
     in_plane[1] = True
@@ -256,7 +280,5 @@ def _own_canal(
     own = parts == wanted[:, None, None]
     step = offsets[1] - offsets[0]
     size = (1, *(2 * int(np.ceil(width / step)) + 1 for width in border_mm))
-    near = ndimage.maximum_filter(own.astype(np.uint8), size=(1, 3, 3)) > 0
-    cut = ~found | (near & beyond).any((1, 2))
     grown = ndimage.maximum_filter(own.astype(np.uint8), size=size) > 0
-    return grown & ~(core & ~own), cut
+    return grown & ~(core & ~own), ~found

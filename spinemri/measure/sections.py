@@ -8,7 +8,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from spinemri.anatomy.model import Centreline
-from spinemri.measure.planes import FloatMap, SectionStack
+from spinemri.measure.planes import FloatMap, SectionStack, reaches_edge
 
 __all__ = ["MeasuredCanal", "Sections", "Structure", "measure_sections", "smooth_along"]
 
@@ -106,7 +106,9 @@ def measure_sections(stack: SectionStack, *, step_mm: float) -> Sections:
     Returns
     -------
     Sections
-        NaN on sections where the canal is missing or leaves the field of view.
+        NaN on all sections without a canal, and for each structure where it leaves the field of view: its area then,
+        and a diameter if the structure is cut on the very line. A stack too narrow for the whole canal still shows
+        its AP diameter.
     """
     canal, sac, cord, mass = (
         _structure(fractions, stack) for fractions in (stack.canal, stack.sac, stack.cord, stack.mass)
@@ -115,18 +117,21 @@ def measure_sections(stack: SectionStack, *, step_mm: float) -> Sections:
 
 
 def _structure(fractions: FloatMap, stack: SectionStack) -> Structure:
-    """Measure one structure on all sections."""
+    """Measure one structure on all sections; a diameter needs its own line in view, the area all of the structure."""
     pixel = stack.pixel_mm
     by_left = fractions.sum(1, dtype=np.float64) * pixel
     by_back = fractions.sum(2, dtype=np.float64) * pixel
-    area = np.where(stack.cut, np.nan, np.maximum(by_left.sum(1) * pixel, 0.0))
-    known = area >= SMALLEST_AREA_MM2
-    weight = np.where(known, area, 1.0)
+    edge = reaches_edge(fractions, stack.beyond)
+    cut = stack.missing | edge.any((1, 2))
+    visible = np.maximum(by_left.sum(1) * pixel, 0.0)
+    known = ~stack.missing & (visible >= SMALLEST_AREA_MM2)
+    weight = np.where(known, visible, 1.0)
     centroid = np.stack([by_back @ stack.offsets_mm, by_left @ stack.offsets_mm], axis=1) * pixel / weight[:, None]
     centroid[~known] = np.nan
-    ap = _at_offset(by_left, centroid[:, 1], stack.offsets_mm)
-    transverse = _at_offset(by_back, centroid[:, 0], stack.offsets_mm)
-    return Structure(area, ap, transverse, centroid)
+    ap = _at_offset(np.where(edge.any(1), np.nan, by_left), centroid[:, 1], stack.offsets_mm)
+    transverse = _at_offset(np.where(edge.any(2), np.nan, by_back), centroid[:, 0], stack.offsets_mm)
+    centroid[cut] = np.nan
+    return Structure(np.where(cut, np.nan, visible), ap, transverse, centroid)
 
 
 def _steadied(cord: Structure) -> Structure:

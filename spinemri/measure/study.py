@@ -147,7 +147,7 @@ def _canal_flags(canal: MeasuredCanal) -> tuple[Flag, ...]:
             Flag(
                 "CANAL_CUT",
                 f"The canal is missing or leaves the field of view on {missing} of {len(canal.sections)} sections: "
-                "they are not measured.",
+                "its area is not measured there, nor is what the edge cuts.",
                 Severity.INFO,
             )
         )

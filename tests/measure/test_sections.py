@@ -1,13 +1,15 @@
 """Areas and diameters against closed forms."""
 
 import time
+from dataclasses import replace
 
 import numpy as np
 import pytest
 
-from spinemri.anatomy.model import Centreline
+from spinemri.anatomy.model import Centreline, TissueMap
 from spinemri.measure.planes import sample_sections
 from spinemri.measure.sections import measure_sections, smooth_along
+from spinemri.volume import Volume
 
 # Slices that meet at the canal's middle or are centred on it, straight and oblique.
 VIEWS = [
@@ -53,6 +55,26 @@ def test_a_structure_that_is_absent_has_no_diameter(patient):
     assert np.nanmax(sections.mass.area_mm2) == 0.0
     assert np.isnan(sections.mass.ap_mm).all()
     assert np.nanmax(sections.occupancy_percent) == 0.0
+
+
+def test_a_stack_too_narrow_for_the_canal_shows_its_depth_and_the_whole_cord(patient):
+    anatomy, mass = patient(slice_mm=2.0, tilt_degrees=(0.0, 0.0))
+    # Slices 6 to 14 of 21 reach 9 mm to either side: the canal ends at 11 mm, the sac at 8, the cord at 4.5.
+    kept = slice(6, 15)
+    grid = anatomy.tissues.grid
+    affine = grid.affine.copy()
+    affine[:3, 3] = grid.to_lps(np.array([kept.start, 0.0, 0.0]))
+    tissues = TissueMap(anatomy.tissues.coverage[:, kept], affine, anatomy.tissues.frame_of_reference_uid)
+    volumes = [Volume(np.ascontiguousarray(v.array[kept]), affine) for v in (mass.probability, mass.mask)]
+    narrow = replace(anatomy, tissues=tissues), replace(mass, probability=volumes[0], mask=volumes[1])
+    sections = measure_sections(sample_sections(*narrow, anatomy.centreline), step_mm=1.0)
+    unaffected = slice(15, 50)
+    assert np.isnan(sections.canal.area_mm2[unaffected]).all()
+    assert np.isnan(sections.canal.transverse_mm[unaffected]).all()
+    assert np.isnan(sections.canal.centroid_mm[unaffected]).all()
+    # Half a millimetre is less than an in-plane voxel; fractions are preserved to 2 %, as in the whole stack.
+    assert np.allclose(sections.canal.ap_mm[unaffected], 17.0, atol=0.5)
+    assert np.allclose(sections.cord.area_mm2[unaffected], np.pi * 4.5 * 3.0, rtol=0.02)
 
 
 def test_smoothing_leaves_gaps_and_straight_lines_alone():
