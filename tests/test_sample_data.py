@@ -94,5 +94,20 @@ def test_days_and_radiotherapy_are_those_given(out: Path) -> None:
 def test_everything_is_there_to_read(out: Path) -> None:
     text = (out / "report.html").read_text(encoding="utf-8")
     assert "research use only" in text.lower()
-    names = {"comparison.json", "comparison.csv", "config.yaml", "dicom", "figures", "log.jsonl", "report.html"}
+    names = {
+        "comparison.json",
+        "comparison.csv",
+        "config.yaml",
+        "dicom",
+        "figures",
+        "log.jsonl",
+        "report.html",
+        "report.pdf",
+    }
     assert {path.name for path in out.iterdir()} == names | {"timepoint_1", "timepoint_2"}
+
+
+def test_the_report_is_small_enough_to_send(out: Path) -> None:
+    # Twelve series of two visits and the viewer's library.
+    assert (out / "report.html").stat().st_size < 15e6
+    assert (out / "report.pdf").stat().st_size < 1e6

@@ -30,6 +30,7 @@ _STRUCTURES = (
 # The first visit is a broken line, the last a full one, so that they differ without colour.
 _STYLES: tuple[tuple[str, float], ...] = (("--", 1.2), (":", 1.4), ("-.", 1.2))
 _INK = "#334155"
+_LEGEND_COLUMNS = 5
 
 
 @dataclass(frozen=True, eq=False)
@@ -44,7 +45,9 @@ class _Curve:
         return np.array([np.nan if value is None else value for value in found], dtype=float)
 
 
-def profile_picture(visits: Sequence[Visit]) -> Picture | None:
+def profile_picture(
+    visits: Sequence[Visit], *, size_inch: tuple[float, float] = (11.4, 6.6), dpi: int = 110
+) -> Picture | None:
     """Plot areas and diameters of canal, sac, cord and mass, all visits over one another.
 
     Follow-ups are laid on the baseline's canal by level names; a visit that shares none is left out.
@@ -53,6 +56,9 @@ def profile_picture(visits: Sequence[Visit]) -> Picture | None:
     ----------
     visits : sequence of Visit
         The baseline first.
+    size_inch : (float, float)
+        Width and height; letters keep their size.
+    dpi : int
 
     Returns
     -------
@@ -62,7 +68,7 @@ def profile_picture(visits: Sequence[Visit]) -> Picture | None:
     curves = _curves(visits)
     if not curves:
         return None
-    figure = Figure(figsize=(11.4, 6.6), dpi=110, facecolor="white", layout="constrained")
+    figure = Figure(figsize=size_inch, dpi=dpi, facecolor="white", layout="constrained")
     grid = figure.subplots(4, 2, sharex=True)
     for row, (_, name, colour, area, second, second_unit) in enumerate(_STRUCTURES):
         for axes, field in zip(grid[row], (area, second), strict=True):
@@ -71,11 +77,18 @@ def profile_picture(visits: Sequence[Visit]) -> Picture | None:
         _title(grid[row][0], f"{name}: area, mm²")
         _title(grid[row][1], f"{name}: {second_unit}")
     for axes in grid.flat:
-        _dress(axes, visits[0])
+        _dress(axes, visits[0], size_inch[0])
     _share_limits(grid)
     if len(curves) > 1:
         handles, labels = grid[0][0].get_legend_handles_labels()
-        figure.legend(handles, labels, loc="outside upper right", frameon=False, fontsize=9, ncols=len(curves))
+        figure.legend(
+            handles,
+            labels,
+            loc="outside upper right",
+            frameon=False,
+            fontsize=9,
+            ncols=min(len(curves), _LEGEND_COLUMNS),
+        )
     out = io.BytesIO()
     FigureCanvasAgg(figure).print_png(out, metadata={"Software": None})
     titles = "; ".join(curve.visit.title for curve in curves)
@@ -121,14 +134,14 @@ def _title(axes: Axes, text: str) -> None:
     axes.set_title(text, loc="left", fontsize=9, color=_INK, pad=3)
 
 
-def _dress(axes: Axes, baseline: Visit) -> None:
+def _dress(axes: Axes, baseline: Visit, width_inch: float) -> None:
     """Level names on the axis, a light grid, and a mark at the worst section."""
     result = baseline.result
     for side in ("top", "right"):
         axes.spines[side].set_visible(False)
     for side in ("left", "bottom"):
         axes.spines[side].set_color("#94a3b8")
-    arcs = {name: arc for name, arc in level_arcs(result).items() if "/" not in name}
+    arcs = _legible({name: arc for name, arc in level_arcs(result).items() if "/" not in name}, width_inch)
     if arcs:
         axes.set_xticks(list(arcs.values()), [level_text(result, name) for name in arcs])
     line = result.anatomy.centreline
@@ -139,6 +152,19 @@ def _dress(axes: Axes, baseline: Visit) -> None:
     axes.grid(axis="both", color="#e2e8f0", linewidth=0.7)
     axes.set_axisbelow(b=True)
     axes.margins(x=0.01)
+
+
+def _legible(arcs: dict[str, float], width_inch: float) -> dict[str, float]:
+    """Leave out names that would run into the one before: bodies cut by the border of the image lie close to it."""
+    if not arcs:
+        return arcs
+    # Two plots share the width; a name with its gap takes a fifth of an inch.
+    least = (max(arcs.values()) - min(arcs.values())) * 0.2 / (0.46 * width_inch)
+    kept: dict[str, float] = {}
+    for name, arc in sorted(arcs.items(), key=lambda item: item[1]):
+        if not kept or arc - max(kept.values()) >= least:
+            kept[name] = arc
+    return kept
 
 
 def _share_limits(grid: NDArray[Any]) -> None:

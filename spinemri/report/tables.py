@@ -231,7 +231,7 @@ def _verdict(visit: TimepointRecord) -> Cell:
 
 def _paired(visit: TimepointRecord) -> Cell:
     cell = _change(visit.paired_change_percent, visit.paired_change_ci95_percent)
-    return Cell(NOT_ASSESSABLE, "not measured in this version") if cell.missing else cell
+    return Cell(NOT_ASSESSABLE, "see the findings") if cell.missing else cell
 
 
 def change_rows(comparison: Comparison) -> tuple[Row, ...]:

@@ -45,7 +45,7 @@ def walk(dataset: Dataset, keyword: str) -> set[str]:
 def test_every_object_is_there(compared: Compared) -> None:
     for visit in (1, 2):
         assert {path.name for path in compared.dicom(visit).glob("*.dcm")} == EXPECTED
-    assert [path.name for path in (compared.out / "dicom").iterdir()] == ["comparison_sr.dcm"]
+    assert sorted(path.name for path in (compared.out / "dicom").iterdir()) == ["comparison_sr.dcm", "report_pdf.dcm"]
 
 
 def test_every_object_is_valid(compared: Compared, errors_of: Callable[[Path], list[str]]) -> None:
@@ -60,8 +60,8 @@ def test_objects_belong_to_patient_and_study_of_their_images(compared: Compared)
             for keyword in ("PatientID", "PatientName", "PatientBirthDate", "StudyInstanceUID", "StudyDate"):
                 assert made[keyword].value == source[keyword].value
     last = next(iter(headers(compared.inputs[1].folder).values()))
-    (change,) = headers(compared.out / "dicom").values()
-    assert change.StudyInstanceUID == last.StudyInstanceUID
+    made = headers(compared.out / "dicom").values()
+    assert [one.StudyInstanceUID for one in made] == [last.StudyInstanceUID] * 2
 
 
 def test_every_object_says_research_and_names_equipment(compared: Compared) -> None:
@@ -145,7 +145,8 @@ def test_the_same_results_give_the_same_bytes(compared: Compared, tmp_path: Path
     results, comparison = compared.results.results, compared.results.comparison
     figures = [sorted((compared.out / "figures").glob(f"*_visit{visit}_outlined.jpg")) for visit in (1, 2)]
     folders = [tmp_path / f"timepoint_{visit}" for visit in (1, 2)]
-    assert not write_comparison_objects(results, comparison, tmp_path, visit_folders=folders, figures=figures)
+    pdf = compared.out / "report.pdf"
+    assert not write_comparison_objects(results, comparison, tmp_path, visit_folders=folders, figures=figures, pdf=pdf)
     written = {path.relative_to(tmp_path): path.read_bytes() for path in tmp_path.rglob("*") if path.is_file()}
     assert len(written) == len(objects(compared)) + 2  # the kept headers of two visits
     assert written == {name: (compared.out / name).read_bytes() for name in written}
