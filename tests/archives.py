@@ -19,6 +19,7 @@ import pytest
 from pydicom import Dataset, FileMetaDataset
 from pydicom.uid import ExplicitVRLittleEndian, SecondaryCaptureImageStorage
 from pynetdicom import AE, AllStoragePresentationContexts, evt
+from pynetdicom.transport import ThreadedAssociationServer
 
 from spinemri.pacs import DimsePeer, Policy
 from spinemri.uids import derived_uid
@@ -95,11 +96,22 @@ def c_store_service(
         return status
 
     own = [(evt.EVT_C_STORE, store), (evt.EVT_ESTABLISHED, lambda _event: service.associations.append([]))]
-    server = entity.start_server(("127.0.0.1", service.peer.port), block=False, evt_handlers=[*own, *handlers])
-    try:
+    with listening(entity, service.peer.port, [*own, *handlers]):
         yield service
+
+
+@contextmanager
+def listening(entity: AE, port: int, handlers: list[tuple[object, Callable[..., object]]]) -> Iterator[None]:
+    """Let an entity take associations on the loopback interface; as `AE.start_server`, but quick to stop."""
+    server = entity.make_server(("127.0.0.1", port), evt_handlers=handlers, server_class=ThreadedAssociationServer)
+    entity._servers.append(server)
+    thread = threading.Thread(target=server.serve_forever, kwargs={"poll_interval": 0.02})
+    thread.start()
+    try:
+        yield
     finally:
         server.shutdown()
+        thread.join()
 
 
 @dataclass

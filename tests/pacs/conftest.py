@@ -63,8 +63,12 @@ def returned(archive: Archive, tmp_path_factory: pytest.TempPathFactory) -> Retu
     out = tmp_path_factory.mktemp("returned") / "out"
     server = archive.orthanc
     source = ["--from", server.peer, "--study", archive.study_uid, "--listen", f"{OUR_TITLE}:{server.our_port}"]
-    run = CliRunner().invoke(app, ["run", *source, "-o", str(out)])
+    temporary = tmp_path_factory.mktemp("temporary")
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr("tempfile.tempdir", str(temporary))
+        run = CliRunner().invoke(app, ["run", *source, "-o", str(out)])
     assert run.exit_code in {0, 1}, run.output
+    assert not list(temporary.glob("spinemri-*"))
     stow = CliRunner().invoke(app, ["send", str(out), "--stow", server.web_url])
     assert stow.exit_code == 0, stow.output
     return Returned(out, archive, run.stdout, stow.stdout)

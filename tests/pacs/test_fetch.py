@@ -8,7 +8,7 @@ from dataclasses import dataclass, field, replace
 from pathlib import Path
 
 import pytest
-from archives import OUR_TITLE, WebService, free_port, small_object, web_service
+from archives import OUR_TITLE, WebService, free_port, listening, small_object, web_service
 from pydicom import Dataset, dcmread
 from pydicom.uid import MRImageStorage
 from pynetdicom import AE, evt
@@ -108,11 +108,8 @@ def running(archive: Archive) -> Iterator[Archive]:
     entity.add_requested_context(MRImageStorage)
     entity.network_timeout = entity.acse_timeout = entity.dimse_timeout = 5
     handlers = [(evt.EVT_C_FIND, archive.find), (evt.EVT_C_GET, archive.get), (evt.EVT_C_MOVE, archive.move)]
-    server = entity.start_server(("127.0.0.1", archive.peer.port), block=False, evt_handlers=handlers)
-    try:
+    with listening(entity, archive.peer.port, handlers):
         yield archive
-    finally:
-        server.shutdown()
 
 
 def moving(archive: Archive) -> DimsePeer:

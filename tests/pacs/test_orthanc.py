@@ -1,13 +1,16 @@
 """Out of a real archive and back into it."""
 
 import json
+import shutil
 from pathlib import Path
 
 import pytest
 from archives import OUR_TITLE, Orthanc
 from dicomweb_client import DICOMwebClient
 from pydicom import Dataset, dcmread
+from synthetic_spine import Spine
 from typer.testing import CliRunner
+from written_study import write_spine
 
 from spinemri.cli import app
 from spinemri.errors import PeerError
@@ -102,6 +105,30 @@ def test_a_destination_that_orthanc_does_not_know(archive, tmp_path: Path) -> No
     # Orthanc 1.10 answers 0xC000 here, not the 0xA801 of the standard.
     assert caught.value.code == "PACS_QUERY_FAILED"
     assert "does not send to STRANGER: 0xC000" in caught.value.message
+
+
+def test_two_studies_of_a_patient_are_compared(archive, tmp_path: Path) -> None:
+    first = write_spine(tmp_path / "first", contrast=False, axial=False)
+    thinner = Spine(6.6, tilt_deg=3.0, shift_mm=(-1.0, -14.0, 28.0))
+    second = write_spine(tmp_path / "second", thinner, study="study-2", date="20240320", contrast=False, axial=False)
+    offered = tmp_path / "offered" / "dicom"
+    offered.mkdir(parents=True)
+    for number, path in enumerate([*second.folder.rglob("*.dcm"), *first.folder.rglob("*.dcm")]):
+        shutil.copy(path, offered / f"{number}.dcm")
+    server = archive.orthanc
+    send_results(offered.parent, parse_peer(server.peer, own=OUR_TITLE), PATIENT)
+    patient = str(dcmread(offered / "0.dcm", stop_before_pixels=True).PatientID)
+    source = ["--from", server.web_url, "--patient", patient, "--keep-images", str(tmp_path / "kept")]
+    masks = ["--labels", str(first.labels), "--labels", str(second.labels), "--level", first.level]
+    ambiguous = CliRunner().invoke(app, ["run", *source, "-o", str(tmp_path / "out")])
+    assert (ambiguous.exit_code, "[PACS_SEVERAL_STUDIES] 2 studies match." in ambiguous.stderr) == (2, True)
+    assert patient not in ambiguous.stderr
+    done = CliRunner().invoke(app, ["compare", *source, *masks, "-o", str(tmp_path / "out")])
+    assert done.exit_code in {0, 1}, done.output
+    timepoints = json.loads((tmp_path / "out" / "comparison.json").read_text())["timepoints"]
+    assert [point["study_date"] for point in timepoints] == ["2024-03-01", "2024-03-20"]
+    assert timepoints[1]["change_percent"] < 0
+    assert [len(list((tmp_path / "kept" / name).iterdir())) for name in ("study_1", "study_2")] == [24, 24]
 
 
 def test_no_images_of_a_patient_that_is_not_there(archive, tmp_path: Path) -> None:
