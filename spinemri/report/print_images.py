@@ -172,7 +172,9 @@ def _draw_columns(sheet: Sheet, area: tuple[float, float, float, float], columns
     gap = min(_GAP_MM * 7, (width - sum(widths)) / max(1, len(columns) - 1))
     x = left + max(0.0, width - sum(widths) - gap * (len(columns) - 1)) / 2
     for column, own in zip(columns, widths, strict=True):
-        _draw_column(sheet, (x, top, own, height), column)
+        # Words above a narrow picture may use the gap beside it.
+        words = min(own + gap - 1.5, left + width - x) if gap > _GAP_MM else own
+        _draw_column(sheet, (x, top, words, height), column)
         x += own + gap
 
 

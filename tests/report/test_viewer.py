@@ -136,21 +136,27 @@ def test_no_pane_is_blank(page, column, plane):
 def test_the_grey_values_are_those_of_the_slice_through_the_worst_point(compared, page, column, plane):
     result = compared.results[column]
     act(page, "mass")
-    picture = shown(page, column, plane).mean(-1)
+    colours = shown(page, column, plane)
+    picture = colours.mean(-1)
     rows, columns = np.mgrid[12 : picture.shape[0] - 24 : 9, 12 : picture.shape[1] - 12 : 7]
     points = np.stack([columns.ravel(), rows.ravel()], 1)
-    places = places_lps(page, column, plane, points.tolist())
-    inside = np.isfinite(places[:, 0])
-    volume = native(result, plane)
-    cut = native_sagittal if plane == "sagittal" else native_axial
-    section = cut(volume, cross_lps(page, column, plane))
-    at = section.to_pixel(places[inside])[:, ::-1].T
+    places = places_lps(page, column, plane, (points + 0.5).tolist())
+    # Not the cross, which is yellow.
+    grey = np.ptp(colours[rows.ravel(), columns.ravel()], axis=-1) < 3
+    inside = np.isfinite(places[:, 0]) & grey
+    volume, ours = native(result, plane), picture[rows.ravel(), columns.ravel()]
+    cut, axis = (native_sagittal, 0) if plane == "sagittal" else (native_axial, 2)
     low, high = spine_window(volume, result.anatomy.centreline)
-    expected = np.clip((ndimage.map_coordinates(section.image, at, order=1, mode="nearest") - low) / (high - low), 0, 1)
-    ours = picture[rows.ravel(), columns.ravel()][inside]
+    found = []
+    for step in (-1, 0, 1):
+        section = cut(volume, cross_lps(page, column, plane) + step * volume.affine[:3, axis])
+        at = section.to_pixel(places[inside])[:, ::-1].T
+        values = ndimage.map_coordinates(section.image, at, order=1, mode="nearest")
+        found.append(np.corrcoef(np.clip(values, low, high), ours[inside])[0, 1])
     assert inside.sum() > 200
-    # Eight bits, and letters and a cross drawn over the image.
-    assert np.corrcoef(expected, ours)[0, 1] > 0.9
+    # The letters at the border remain. Each slice has noise of its own, so that its neighbours agree less.
+    assert found[1] > 0.8
+    assert found[1] == max(found)
 
 
 @pytest.mark.parametrize("plane", ["sagittal", "axial"])
