@@ -34,7 +34,7 @@ def test_version_is_printed() -> None:
     assert result.stdout == f"spinemri {__version__}\n"
 
 
-@pytest.mark.parametrize("command", ["inspect", "run", "compare", "measure", "phantom"])
+@pytest.mark.parametrize("command", ["inspect", "run", "compare", "measure", "phantom", "send"])
 def test_every_command_explains_itself_with_an_example(command: str) -> None:
     result = runner.invoke(app, [command, "--help"])
     assert result.exit_code == 0

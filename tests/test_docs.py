@@ -69,7 +69,7 @@ def test_every_code_is_explained_and_no_other() -> None:
     assert documented == codes_in_the_code()
 
 
-@pytest.mark.parametrize("command", ["inspect", "run", "compare", "measure", "phantom"])
+@pytest.mark.parametrize("command", ["inspect", "run", "compare", "measure", "phantom", "send"])
 def test_every_option_of_every_command_is_in_the_guide(command: str) -> None:
     # Wide, so that no option is broken over two lines.
     shown = CliRunner(env={"COLUMNS": "200"}).invoke(app, [command, "--help"]).stdout

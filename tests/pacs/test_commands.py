@@ -147,9 +147,3 @@ def test_measuring_needs_no_library_of_archives() -> None:
     )
     done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
     assert done.stdout.strip() == "[]"
-
-
-def test_send_explains_itself_with_an_example() -> None:
-    done = runner.invoke(app, ["send", "--help"])
-    assert done.exit_code == 0
-    assert "spinemri send out/ --to" in done.stdout
