@@ -8,43 +8,57 @@ from dataclasses import dataclass
 
 import numpy as np
 
+from spinemri.anatomy.axis import is_axis_like, tip_of_column_mm
 from spinemri.anatomy.curve import inside
 from spinemri.anatomy.instances import Chain
 from spinemri.anatomy.model import Centreline, Levels, TissueMap
+from spinemri.anatomy.readings import Claim, Evidence
 from spinemri.errors import Flag, UsageError
-from spinemri.nomenclature import REGULAR_COLUMN, vertebra_id
+from spinemri.nomenclature import Tissue, vertebra_id
 
 __all__ = ["Anchor", "axis_anchor", "reference_anchor", "sacral_anchor", "user_anchor"]
 
-C2, L5 = REGULAR_COLUMN.index("C2"), REGULAR_COLUMN.index("L5")
-
 _BEYOND_SACRUM_MM = 25.0
 _SACRAL_TURN_DEG = 20.0
+_SACRUM_AT_EDGE_MM3 = 4000.0
+
+_USER_TRUST = 1.0
+_REFERENCE_TRUST = 0.98
+
+# Shares of the cases in which the border of the sacrum lies one disc off: above, where S1 was taken for a mobile body,
+# and below, where L5 was taken for sacrum.
+_ONE_OFF = (0.5, 0.3)
+_CLEAR_DISC_BELOW = (0.70, 0.08, 0.17)
 
 
 @dataclass(frozen=True)
 class Anchor:
-    """One vertebra of which the name is known.
+    """Something that names a vertebra.
 
     Attributes
     ----------
     source : str
         As in `Levels.anchor`.
-    body : int
-        Index into the chain's bodies.
-    offset : int
-        Index in ``REGULAR_COLUMN`` of the chain's first body; may be negative.
-    confidence : float
+    evidence : Evidence
+        Which body it names, the most probable claim first.
     absolute : bool
         False where the name itself came from a numbering without an anchor.
+    flags : tuple of Flag
     """
 
     source: str
-    body: int
-    offset: int
-    confidence: float
+    evidence: Evidence
     absolute: bool = True
     flags: tuple[Flag, ...] = ()
+
+    @property
+    def body(self) -> int:
+        """Index into the chain's bodies of the one that it names."""
+        return self.evidence.claims[0].body
+
+
+def _anchor(source: str, claims: Sequence[Claim], *, absolute: bool = True, flags: tuple[Flag, ...] = ()) -> Anchor:
+    return Anchor(source, Evidence(source, tuple(claims)), absolute, flags)
 
 
 def user_anchor(chain: Chain, user: Sequence[tuple[str, tuple[float, float, float]]]) -> Anchor | None:
@@ -59,33 +73,40 @@ def user_anchor(chain: Chain, user: Sequence[tuple[str, tuple[float, float, floa
     Returns
     -------
     Anchor or None
-        None where there are no points, or none of them lies on a body.
+        None where there are no points, or none of them lies on a body. Where they contradict one another, each is
+        as credible as its share of them.
 
     Raises
     ------
     UsageError
-        LEVEL_UNKNOWN if a name is no vertebra of the regular column.
+        LEVEL_UNKNOWN if a name is no vertebra's.
     """
-    votes = [(_column_index(name) - body, body) for name, point in user if (body := _body_at(chain, point)) is not None]
+    votes = [(_known(name), body) for name, point in user if (body := _body_at(chain, point)) is not None]
     if not votes:
         return None
-    offset, agreeing = Counter(offset for offset, _ in votes).most_common(1)[0]
-    body = next(body for candidate, body in votes if candidate == offset)
-    flags = () if agreeing == len(votes) else (_disagreement(len(votes) - agreeing, len(votes)),)
-    return Anchor("user", body, offset, 0.99 if not flags else 0.7, flags=flags)
+    counted = Counter(vertebra_id(name) - body for name, body in votes if name not in {"T13", "L6", "S1"})
+    agreeing = max(counted.values(), default=1)
+    regular = sum(counted.values())
+    if agreeing == regular:
+        # All together: any of them could stand for all, unless an extra vertebra lies between them.
+        return _anchor("user", [Claim(votes[0][1], votes[0][0], _USER_TRUST)])
+    best = counted.most_common(1)[0][0]
+    name, body = next((name, body) for name, body in votes if vertebra_id(name) - body == best)
+    flag = _disagreement(regular - agreeing, regular)
+    return _anchor("user", [Claim(body, name, 0.7)], flags=(flag,))
 
 
 def _disagreement(wrong: int, total: int) -> Flag:
     return Flag("LEVEL_HINTS_DISAGREE", f"{wrong} of {total} given levels contradict the others; check the points.")
 
 
-def _column_index(name: str) -> int:
+def _known(name: str) -> str:
     try:
         vertebra_id(name)
-        return REGULAR_COLUMN.index(name.strip().upper())
     except ValueError:
-        message = f"{name!r} is not a vertebra of the regular column."
+        message = f"{name!r} is not a vertebra."
         raise UsageError("LEVEL_UNKNOWN", message, "Give a name from C1 to S1, for example T12@x,y,z.") from None
+    return name.strip().upper()
 
 
 def _body_at(chain: Chain, point: tuple[float, float, float]) -> int | None:
@@ -115,27 +136,37 @@ def reference_anchor(chain: Chain, reference: Levels, source: str) -> Anchor | N
     Anchor or None
         None where nothing matches or the reference has no names.
     """
-    named = [vertebra for vertebra in reference.vertebrae if vertebra.name in REGULAR_COLUMN]
+    votes = _votes(chain, reference)
+    if not votes:
+        return None
+    places = {vertebra.name: place for place, vertebra in enumerate(reference.vertebrae)}
+    shift, agreeing = Counter(places[name] - body for body, name in votes).most_common(1)[0]
+    body, name = next((body, name) for body, name in votes if places[name] - body == shift)
+    trust = _REFERENCE_TRUST * reference.confidence * agreeing / len(votes)
+    title = source if source == "baseline" else f"{source}:{reference.anchor}"
+    return _anchor(title, [Claim(body, name, trust)], absolute=reference.numbering == "absolute")
+
+
+def _votes(chain: Chain, reference: Levels) -> list[tuple[int, str]]:
+    """Pair bodies with the reference's vertebrae that lie within half a level."""
+    named = [(vertebra.name, vertebra.centre_lps_mm) for vertebra in reference.vertebrae if vertebra.name]
     votes = []
     for number, body in enumerate(chain.bodies):
         if body is None or not named:
             continue
-        away = [float(np.linalg.norm(np.subtract(body.centre_lps_mm, other.centre_lps_mm))) for other in named]
+        away = [float(np.linalg.norm(np.subtract(body.centre_lps_mm, centre))) for _, centre in named]
         nearest = int(np.argmin(away))
         along = chain.column.axis.coordinates(np.array([body.centre_lps_mm]))[0, 0]
         if away[nearest] < 0.5 * chain.row.spacing_mm(float(along)):
-            votes.append((REGULAR_COLUMN.index(named[nearest].name or "") - number, number))
-    if not votes:
-        return None
-    offset, agreeing = Counter(offset for offset, _ in votes).most_common(1)[0]
-    body_number = next(number for candidate, number in votes if candidate == offset)
-    name = source if source == "baseline" else f"{source}:{reference.anchor}"
-    confidence = 0.98 * reference.confidence * agreeing / len(votes)
-    return Anchor(name, body_number, offset, confidence, absolute=reference.numbering == "absolute")
+            votes.append((number, named[nearest][0]))
+    return votes
 
 
 def axis_anchor(chain: Chain, centreline: Centreline, tissues: TissueMap) -> Anchor | None:
-    """Recognise C2: with its dens it is about twice as tall as C3, no disc divides it, and the image goes on above.
+    """Recognise C2: with its dens it is about twice as tall as C3, and no disc divides it.
+
+    Besides, either the tip of the dens is seen, with the image and the canal going on above it, or the canal widens
+    towards the foramen magnum (see `is_axis_like`).
 
     Parameters
     ----------
@@ -147,21 +178,28 @@ def axis_anchor(chain: Chain, centreline: Centreline, tissues: TissueMap) -> Anc
     -------
     Anchor or None
     """
-    bony = np.flatnonzero(chain.column.profile.body > 0.3)
-    if chain.bodies[0] is None or not len(bony):
-        return None
+    profile = chain.column.profile
     first = chain.discs[0].position_mm
+    tip = tip_of_column_mm(profile)
     spacing_mm = chain.row.spacing_mm(first)
-    ratio = (first - float(bony[0])) / spacing_mm
-    axis = chain.column.axis
-    above = axis.points[bony[0]] - axis.tangent[bony[0]] * np.array([[4.0], [8.0]])
-    canal_top = float(axis.coordinates(centreline.points_lps[:1])[0, 0])
-    seen_above = bool(inside(tissues.grid, above).all())
-    canal_goes_on = canal_top < first - 1.2 * spacing_mm
-    if not (1.35 < ratio < 3.2 and spacing_mm < 24.0 and seen_above and canal_goes_on):
+    if chain.bodies[0] is None or tip is None:
+        return None
+    widens = is_axis_like(profile, first, spacing_mm)
+    ratio = (first - tip) / spacing_mm
+    ends = _ends_inside(chain, centreline, tissues, tip, spacing_mm)
+    if not (widens or (ends and 1.35 < ratio < 3.2 and spacing_mm < 24.0)):
         return None
     # A dens that is half missing from the mask looks like an ordinary body with something on top.
-    return Anchor("C2", 0, C2, 0.93 if 1.6 < ratio < 2.9 else 0.75)
+    trust = 0.96 if widens and ends else 0.93 if widens or 1.6 < ratio < 2.9 else 0.75
+    return _anchor("C2", [Claim(0, "C2", trust)])
+
+
+def _ends_inside(chain: Chain, centreline: Centreline, tissues: TissueMap, tip_mm: float, spacing_mm: float) -> bool:
+    """Tell whether image and canal go on above the tip of the column."""
+    axis, tip = chain.column.axis, round(tip_mm)
+    above = axis.points[tip] - axis.tangent[tip] * np.array([[4.0], [8.0]])
+    canal_top = float(axis.coordinates(centreline.points_lps[:1])[0, 0])
+    return bool(inside(tissues.grid, above).all()) and canal_top < chain.discs[0].position_mm - 1.2 * spacing_mm
 
 
 def sacral_anchor(chain: Chain, centreline: Centreline, tissues: TissueMap) -> Anchor | None:
@@ -176,16 +214,40 @@ def sacral_anchor(chain: Chain, centreline: Centreline, tissues: TissueMap) -> A
     Returns
     -------
     Anchor or None
+        With the chance that the border lies one disc farther up or down.
     """
-    last_body = len(chain.discs) - 1
+    last = len(chain.discs) - 1
     if chain.row.promontory is not None:
-        confidence = 0.55 + 0.4 * chain.row.promontory_evidence
-        return Anchor("sacrum", last_body, L5 - last_body, confidence)
+        if chain.row.sacral_disc:
+            return _sacrum(last, _CLEAR_DISC_BELOW)
+        trust = 0.55 + 0.4 * chain.row.promontory_evidence
+        return _sacrum(last, (trust, _ONE_OFF[0] * (1.0 - trust), _ONE_OFF[1] * (1.0 - trust)))
+    if _sacrum_below_mm3(chain, tissues) > _SACRUM_AT_EDGE_MM3:
+        # The image ends within the sacrum: whether the last disc is L5/S1 or S1/2 is open.
+        return _sacrum(last, (0.45, 0.45, 0.02))
     if chain.bodies[-1] is not None or not _column_ends_inside(chain, tissues):
         return None
     if _canal_turn_deg(chain, centreline) < _SACRAL_TURN_DEG:
         return None
-    return Anchor("sacrum", last_body, L5 - last_body, 0.8)
+    return _sacrum(last, (0.85, 0.05, 0.05))
+
+
+def _sacrum(last: int, chances: tuple[float, float, float]) -> Anchor:
+    """Claim that the last body above the sacrum is the one above a disc, or the one above or below that."""
+    here, above, below = chances
+    claims = [Claim(last, None, here), Claim(last - 1, None, above), Claim(last + 1, None, below)]
+    return _anchor("sacrum", claims)
+
+
+def _sacrum_below_mm3(chain: Chain, tissues: TissueMap) -> float:
+    """Volume of sacrum around and below the last disc, to both sides of the column."""
+    sacrum = tissues.fraction(Tissue.SACRUM)
+    index = np.argwhere(sacrum.array > 0.5)
+    if not len(index):
+        return 0.0
+    along, back, _ = chain.column.axis.coordinates(sacrum.grid.to_lps(index.astype(float))).T
+    below = (along > chain.discs[-1].position_mm) & (back > -30.0) & (back < 20.0)
+    return float(below.sum()) * sacrum.grid.voxel_volume_mm3
 
 
 def _column_ends_inside(chain: Chain, tissues: TissueMap) -> bool:

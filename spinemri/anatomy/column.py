@@ -27,6 +27,7 @@ _ANTERIOR_MM = np.arange(4.0, 56.0, _LINE_MM)
 _MAX_CANAL_GAP_MM = 20.0
 _MAX_INNER_GAP_MM = 6.0
 _MAX_DEPARTURE = 1.5
+_DIAMETER = SectionShape.box((-20.0, 20.0), (-2.0, 2.0))
 _CORE = SectionShape.box((-7.0, 7.0), (-6.0, 6.0), 2.0)
 
 
@@ -40,12 +41,15 @@ class Profile:
         In 0..1.
     visible : (n,) ndarray
         Part of the core that lies in the field of view.
+    canal_mm : (n,) ndarray
+        Antero-posterior diameter of the bony canal beside it.
     """
 
     body: NDArray[np.float64]
     disc: NDArray[np.float64]
     sacrum: NDArray[np.float64]
     visible: NDArray[np.float64]
+    canal_mm: NDArray[np.float64]
 
 
 @dataclass(frozen=True, eq=False)
@@ -103,7 +107,7 @@ def find_column(tissues: TissueMap, centreline: Centreline) -> Column | None:
         return None
     # Discs at the ends and the sacrum's curve need some axis beyond the outermost body.
     axis = Curve.through(extend(points, 8.0))
-    return Column(axis, _profile(tissues, axis), front, canal, reach_mm)
+    return Column(axis, _profile(tissues, axis, canal), front, canal, reach_mm)
 
 
 def _in_front_of(tissues: TissueMap, canal: Curve) -> Volume:
@@ -159,11 +163,18 @@ def _first_stretch(bone: NDArray[np.bool_]) -> tuple[NDArray[np.float64], NDArra
     return np.nan_to_num(near), np.nan_to_num(far)
 
 
-def _profile(tissues: TissueMap, axis: Curve) -> Profile:
+def _profile(tissues: TissueMap, axis: Curve, canal: Curve) -> Profile:
     places = _CORE.points(axis)
     seen = inside(tissues.grid, places)
     count = np.maximum(seen.sum(1), 1)
     body, disc, sacrum = (
         (sample_at(tissues.fraction(tissue), places) * seen).sum(1) / count for tissue in _COLUMN_TISSUES
     )
-    return Profile(body, disc, sacrum, seen.mean(1))
+    _, beside = cKDTree(canal.points).query(axis.points)
+    return Profile(body, disc, sacrum, seen.mean(1), _diameter_mm(tissues.canal, canal)[beside])
+
+
+def _diameter_mm(bony: Volume, canal: Curve) -> NDArray[np.float64]:
+    """Antero-posterior diameter of the canal at each point of its centre line, near the midplane."""
+    lines = sample_at(bony, _DIAMETER.points(canal)).sum(1) * _DIAMETER.step_mm
+    return np.asarray(lines / len(np.unique(_DIAMETER.left)))

@@ -10,6 +10,7 @@ from numpy.typing import NDArray
 from scipy.ndimage import gaussian_filter1d
 from scipy.signal import find_peaks
 
+from spinemri.anatomy.axis import is_axis_like, tip_of_column_mm
 from spinemri.anatomy.column import Profile
 
 __all__ = ["DiscMark", "DiscRow", "find_discs"]
@@ -25,6 +26,7 @@ _MAX_MISSED = 3
 _PROMONTORY_EVIDENCE = 2.5
 _CLEAR_DISC = 0.5
 _CLEAR_DISC_BONUS_MM = 20.0
+_TOO_LONG = 1.5
 _MIN_SPACING_MM, _MAX_SPACING_MM = 9.0, 50.0
 
 SPACING_GROWTH_PER_MM = 0.0013
@@ -195,20 +197,29 @@ def _fill(position: NDArray[np.float64], log_spacing: float) -> tuple[DiscMark, 
 def _fill_ends(row: DiscRow, profile: Profile) -> DiscRow:
     """Continue the row through bodies beyond its ends that are too long to be one vertebra.
 
-    Above, only where the field of view cuts the column: a long body that ends inside it is the axis with its dens.
+    Above, only where the field of view cuts the column: a long body that ends inside it, or beside which the canal
+    widens, is the axis with its dens.
     """
     marks = list(row.marks)
     bony = np.flatnonzero(profile.body > 0.4)
     if not len(bony):
         return row
-    cut_above = bool((profile.visible[: bony[0] + 4] < 0.99).any())
-    while cut_above and marks[0].position_mm - bony[0] > 1.5 * row.spacing_mm(marks[0].position_mm):
+    while _goes_on_above(row, marks[0].position_mm, profile):
         place = marks[0].position_mm - row.spacing_mm(marks[0].position_mm)
         marks.insert(0, DiscMark(place, inferred=True))
-    while bony[-1] - marks[-1].position_mm > 1.5 * row.spacing_mm(marks[-1].position_mm):
+    while bony[-1] - marks[-1].position_mm > _TOO_LONG * row.spacing_mm(marks[-1].position_mm):
         place = marks[-1].position_mm + row.spacing_mm(marks[-1].position_mm)
         marks.append(DiscMark(place, inferred=True))
     return DiscRow(tuple(marks), row.log_spacing)
+
+
+def _goes_on_above(row: DiscRow, first_mm: float, profile: Profile) -> bool:
+    """Tell whether the bone above a disc, cut by the image, must be more than one body."""
+    spacing_mm, top = row.spacing_mm(first_mm), tip_of_column_mm(profile)
+    if top is None or first_mm - top <= _TOO_LONG * spacing_mm:
+        return False
+    cut = bool((profile.visible[: round(top) + 4] < 0.99).any())
+    return cut and not is_axis_like(profile, first_mm, spacing_mm)
 
 
 def _with_promontory(row: DiscRow, profile: Profile) -> DiscRow:

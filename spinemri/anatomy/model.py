@@ -13,7 +13,7 @@ from spinemri.errors import Flag
 from spinemri.nomenclature import Tissue
 from spinemri.volume import Grid, Volume
 
-__all__ = ["Anatomy", "Centreline", "Disc", "Levels", "Numbering", "TissueMap", "Vertebra"]
+__all__ = ["Alternative", "Anatomy", "Centreline", "Disc", "Levels", "Numbering", "TissueMap", "Vertebra"]
 
 Numbering = Literal["absolute", "relative", "unknown"]
 
@@ -133,6 +133,15 @@ class Disc:
 
 
 @dataclass(frozen=True)
+class Alternative:
+    """The second most probable numbering: how it names the topmost and the lowest body, and its probability."""
+
+    topmost: str | None
+    lowest: str | None
+    probability: float
+
+
+@dataclass(frozen=True)
 class Levels:
     """Vertebrae and discs from cranial to caudal, with what their names rest on.
 
@@ -145,6 +154,8 @@ class Levels:
         ``"labels:totalspineseg"``, ``"labels:spineps"``, ``"labels:sct"`` or ``"none"``.
     confidence : float
         Probability that the names are right.
+    alternative : Alternative or None
+        The next most probable names.
     """
 
     vertebrae: tuple[Vertebra, ...]
@@ -153,6 +164,7 @@ class Levels:
     anchor: str
     confidence: float
     flags: tuple[Flag, ...] = ()
+    alternative: Alternative | None = None
 
 
 @dataclass(frozen=True, eq=False)

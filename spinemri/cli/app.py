@@ -247,19 +247,22 @@ def compare(
 @app.command(epilog="Example: spinemri measure out/   (after correcting out/nifti/mass_dseg.nii.gz in 3D Slicer)")
 def measure(
     out: Annotated[Path, typer.Argument(metavar="OUT", help="Results of an earlier run.")],
+    level: Level = None,
     *,
     quiet: Quiet = False,
     json_log: JsonLog = False,
     debug: Debug = False,
 ) -> None:
-    """Measure again after masks or levels were corrected in an editor."""
+    """Measure again after masks or levels were corrected; one level that you name renumbers all."""
     with guarded(debug=debug, json_log=json_log):
         from spinemri.cli.progress import progress
         from spinemri.cli.results import finish_comparison, finish_study
+        from spinemri.cli.values import parse_levels
         from spinemri.pipeline import ComparedStudies, remeasure
 
+        levels = parse_levels(level or ())
         with progress(visits=1, quiet=quiet, json_log=json_log) as recorder:
-            result = remeasure(out, recorder)
+            result = remeasure(out, recorder, levels=levels)
         if isinstance(result, ComparedStudies):
             finish_comparison(result, out, recorder.events, quiet=quiet)
         else:

@@ -8,7 +8,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from spinemri.anatomy.model import Centreline, Levels
-from spinemri.measure.record import DiscRecord, LevelsRecord, VertebraRecord
+from spinemri.measure.record import AlternativeRecord, DiscRecord, LevelsRecord, VertebraRecord
 from spinemri.nomenclature import vertebra_id
 
 __all__ = ["arc_position_mm", "levels_record", "vertebra_of_sections", "vertebra_positions_mm"]
@@ -40,12 +40,14 @@ def levels_record(levels: Levels) -> LevelsRecord:
         for v in levels.vertebrae
     )
     discs = tuple(DiscRecord(name=d.name, centre_lps_mm=d.centre_lps_mm) for d in levels.discs)
+    second = levels.alternative
     return LevelsRecord(
         numbering=levels.numbering,
         anchor=levels.anchor,
         confidence=levels.confidence,
         vertebrae=vertebrae,
         discs=discs,
+        alternative=None if second is None else AlternativeRecord(**vars(second)),
     )
 
 

@@ -11,6 +11,7 @@ from pydantic import BaseModel, ConfigDict, Field
 
 __all__ = [
     "SCHEMA_VERSION",
+    "AlternativeRecord",
     "CompromiseRecord",
     "DiscRecord",
     "ExtentRecord",
@@ -88,6 +89,14 @@ class DiscRecord(Record):
     centre_lps_mm: Point
 
 
+class AlternativeRecord(Record):
+    """The next most probable numbering: its names of the topmost and the lowest vertebra, and its probability."""
+
+    topmost: str | None
+    lowest: str | None
+    probability: float
+
+
 class LevelsRecord(Record):
     """Named levels and what the names rest on."""
 
@@ -96,6 +105,7 @@ class LevelsRecord(Record):
     confidence: float
     vertebrae: tuple[VertebraRecord, ...]
     discs: tuple[DiscRecord, ...]
+    alternative: AlternativeRecord | None = None
 
 
 class MassComponentRecord(Record):

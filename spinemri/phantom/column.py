@@ -10,7 +10,7 @@ from scipy.interpolate import PchipInterpolator
 from scipy.ndimage import gaussian_filter1d
 
 from spinemri.nomenclature import disc_name
-from spinemri.phantom.norms import COLUMN, NORMS
+from spinemri.phantom.norms import NORMS, column_of
 from spinemri.phantom.recipe import SpineRecipe
 
 __all__ = ["TABLE_STEP_MM", "Canal", "Column", "build_canal", "build_column"]
@@ -45,6 +45,11 @@ class Column:
     def index(self, vertebra: str) -> int:
         """Return the position of a vertebra in the arrays."""
         return self.names.index(vertebra)
+
+    @property
+    def last_lumbar_mm(self) -> float:
+        """Return s of the centre of the lowest vertebra above the sacrum, in mm."""
+        return float(self.centre[self.index("S1") - 1])
 
     def disc_names(self) -> tuple[str, ...]:
         """Name the disc below each vertebra but the last."""
@@ -99,20 +104,21 @@ class Canal:
 
 def build_column(spine: SpineRecipe, rng: np.random.Generator) -> Column:
     """Draw one patient's vertebrae and discs around the norms."""
-    norms = np.array([NORMS[name] for name in COLUMN])
-    jitter = 1.0 + spine.size_jitter * rng.standard_normal((len(COLUMN), 4)).clip(-2.0, 2.0)
+    names = column_of(spine.variant)
+    norms = np.array([NORMS[name] for name in names])
+    jitter = 1.0 + spine.size_jitter * rng.standard_normal((len(names), 4)).clip(-2.0, 2.0)
     height, depth, width = (norms[:, :3] * spine.body_size * jitter[:, :3]).T
-    degeneration = np.clip(spine.disc_degeneration + 0.25 * rng.standard_normal(len(COLUMN)), 0.0, 1.0)
+    degeneration = np.clip(spine.disc_degeneration + 0.25 * rng.standard_normal(len(names)), 0.0, 1.0)
     gap = norms[:, 3] * spine.disc_height * jitter[:, 3] * (1.0 - 0.35 * degeneration)
     top = np.concatenate([[0.0], np.cumsum(height + gap)[:-1]])
-    worn = degeneration * (0.4 + rng.random(len(COLUMN)))
+    worn = degeneration * (0.4 + rng.random(len(names)))
     bulge = spine.disc_bulge_mm * worn + 0.2
-    marrow = np.exp(0.04 * rng.standard_normal(len(COLUMN)))
+    marrow = np.exp(0.04 * rng.standard_normal(len(names)))
     for level, factor in spine.marrow_signal:
-        marrow[COLUMN.index(level)] *= factor
-    sacral = np.array([name.startswith("S") for name in COLUMN])
+        marrow[names.index(level)] *= factor
+    sacral = np.array([name.startswith("S") for name in names])
     return Column(
-        names=COLUMN,
+        names=names,
         centre=top + height / 2.0,
         height=height,
         depth=depth,
@@ -122,7 +128,7 @@ def build_column(spine: SpineRecipe, rng: np.random.Generator) -> Column:
         hydration=1.0 - degeneration,
         bulge=np.where(sacral, 0.0, bulge),
         marrow=marrow,
-        spinous_slope=norms[:, 10] * (1.0 + 0.1 * rng.standard_normal(len(COLUMN))),
+        spinous_slope=norms[:, 10] * (1.0 + 0.1 * rng.standard_normal(len(names))),
         spinous_length=norms[:, 11] * spine.body_size,
     )
 
@@ -140,7 +146,7 @@ def _bumps(arc: Array, centres: Array, heights: Array, half_widths: Array) -> Ar
 
 def build_canal(spine: SpineRecipe, column: Column, rng: np.random.Generator) -> Canal:
     """Tabulate the undisturbed canal: discs narrow its floor, fat pads widen the gap behind the sac."""
-    norms = np.array([NORMS[name] for name in COLUMN])
+    norms = np.array([NORMS[name] for name in column.names])
     start = -TABLE_MARGIN_MM
     arc = np.arange(start, column.centre[-1] + TABLE_MARGIN_MM, TABLE_STEP_MM)
     ap, width = (_smooth(column, norms[:, k] * spine.canal_size, arc) for k in (4, 5))
@@ -158,7 +164,7 @@ def build_canal(spine: SpineRecipe, column: Column, rng: np.random.Generator) ->
     half_cord = np.minimum(half_cord * np.maximum(taper, 1e-3), half_sac - 0.8)
     centre = front + half_sac
     slack = np.maximum(half_sac - half_cord - 0.9, 0.0)
-    lean = _smooth(column, np.array([_lean(name) for name in COLUMN]), arc)
+    lean = _smooth(column, np.array([_lean(name) for name in column.names]), arc)
     return Canal(
         start, roof, floor, 0.5 * width, centre, half_sac, half_width,
         centre + lean * slack, half_cord, np.minimum(cord_width * np.maximum(taper, 1e-3), half_width - 1.0),
@@ -198,4 +204,4 @@ def _pad_mm(name: str) -> float:
 
 def _front_gap_mm(name: str) -> float:
     gaps = {"C": 0.1, "T": 0.2, "L": 0.4, "S": 2.5}
-    return 3.0 if name == "L5" else gaps[name[0]]
+    return 3.0 if name in {"L5", "L6"} else gaps[name[0]]

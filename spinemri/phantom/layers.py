@@ -129,7 +129,7 @@ def _epidural(geometry: Geometry, own: Section, where: Array, canal: Array, pitc
     """Fat behind and beside the sac, veins in front of it."""
     cover = step(canal, pitch)
     front = np.clip(0.5 - (own.p - 0.3 * own.table(geometry.canal.roof)) / 3.0, 0.0, 1.0)
-    sacral = np.clip((own.s - geometry.column.position_mm("L5")) / 20.0, 0.0, 1.0)
+    sacral = np.clip((own.s - geometry.column.last_lumbar_mm) / 20.0, 0.0, 1.0)
     yield Layer(where, Tissue.EPIDURAL, "veins", cover * front * (1.0 - 0.8 * sacral))
     yield Layer(where, Tissue.EPIDURAL, "fat", cover)
 

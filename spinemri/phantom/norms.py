@@ -7,9 +7,9 @@ the rest are typical values of general knowledge.
 
 from __future__ import annotations
 
-from typing import NamedTuple
+from typing import Literal, NamedTuple
 
-__all__ = ["COLUMN", "NORMS", "LevelNorm"]
+__all__ = ["COLUMN", "NORMS", "LevelNorm", "Variant", "column_of"]
 
 
 class LevelNorm(NamedTuple):
@@ -64,4 +64,28 @@ NORMS: dict[str, LevelNorm] = {
 """Sizes from cranial to caudal."""
 
 COLUMN: tuple[str, ...] = tuple(NORMS)
-"""Every vertebra of the phantom, C1 to S5."""
+"""Every vertebra of the regular phantom, C1 to S5."""
+
+Variant = Literal["regular", "sixth_lumbar", "thirteenth_thoracic", "four_lumbar"]
+"""Which vertebrae there are."""
+
+NORMS["L6"] = NORMS["L5"]
+NORMS["T13"] = LevelNorm(*((a + b) / 2 for a, b in zip(NORMS["T12"], NORMS["L1"], strict=True)))
+
+
+def column_of(variant: Variant) -> tuple[str, ...]:
+    """Return the vertebrae of a variant from cranial to caudal.
+
+    Examples
+    --------
+    >>> column_of("sixth_lumbar")[23:26]
+    ('L5', 'L6', 'S1')
+    """
+    first_sacral, first_lumbar = COLUMN.index("S1"), COLUMN.index("L1")
+    if variant == "sixth_lumbar":
+        return (*COLUMN[:first_sacral], "L6", *COLUMN[first_sacral:])
+    if variant == "thirteenth_thoracic":
+        return (*COLUMN[:first_lumbar], "T13", *COLUMN[first_lumbar:])
+    if variant == "four_lumbar":
+        return tuple(name for name in COLUMN if name != "L5")
+    return COLUMN

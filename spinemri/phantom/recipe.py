@@ -6,12 +6,21 @@ import datetime as dt
 import hashlib
 import json
 from pathlib import Path
-from typing import Annotated, Literal
+from typing import Annotated, Any, Literal
 
 import yaml
-from pydantic import BaseModel, ConfigDict, Field, ValidationError, model_validator
+from pydantic import (
+    BaseModel,
+    ConfigDict,
+    Field,
+    SerializerFunctionWrapHandler,
+    ValidationError,
+    model_serializer,
+    model_validator,
+)
 
 from spinemri.errors import UsageError
+from spinemri.phantom.norms import Variant
 
 __all__ = [
     "ForaminalExtension",
@@ -42,8 +51,10 @@ class SpineRecipe(_Recipe):
     """The patient without the mass; sizes are factors on published means (see `norms`).
 
     Angles are in degrees, lengths in mm. `marrow_signal` multiplies the marrow signal of single vertebrae, so
-    that haemangiomas, infiltration and fractures' oedema can be imitated.
+    that haemangiomas, infiltration and fractures' oedema can be imitated. `variant` adds or takes away a vertebra.
     """
+
+    variant: Variant = "regular"
 
     cervical_lordosis_degrees: float = 25.0
     thoracic_kyphosis_degrees: float = 38.0
@@ -64,6 +75,14 @@ class SpineRecipe(_Recipe):
     subcutaneous_fat_mm: Positive = 14.0
     csf_flow: Fraction = 0.2
     size_jitter: Fraction = 0.03
+
+    @model_serializer(mode="wrap")
+    def _without_the_regular_variant(self, handler: SerializerFunctionWrapHandler) -> dict[str, Any]:
+        """Leave the regular variant out: recipes written before there were others keep their identifiers."""
+        content: dict[str, Any] = handler(self)
+        if self.variant == "regular":
+            del content["variant"]
+        return content
 
 
 class ForaminalExtension(_Recipe):

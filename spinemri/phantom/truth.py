@@ -17,6 +17,7 @@ from spinemri.phantom.shapes import step
 __all__ = ["SectionTruth", "level_of_section", "measure_sections", "visit_truth"]
 
 Array = NDArray[np.float64]
+_NAMED = frozenset({*REGULAR_COLUMN, "T13", "L6"})
 SECTION_MM = 1.0
 PIXEL_MM = 0.25
 REACH_MM = 24.0
@@ -101,14 +102,12 @@ def visit_truth(geometry: Geometry) -> dict[str, Any]:
     discs = column.disc_names()
     levels = {
         "vertebrae": [
-            {"name": name, "centre_lps_mm": _point(geometry.level_lps(name))}
-            for name in column.names
-            if name in REGULAR_COLUMN
+            {"name": name, "centre_lps_mm": _point(geometry.level_lps(name))} for name in column.names if name in _NAMED
         ],
         "discs": [
             {"name": name, "centre_lps_mm": _point(geometry.level_lps(name))}
             for name, above in zip(discs, column.names[:-1], strict=True)
-            if above in REGULAR_COLUMN and above not in ("C1", "S1")
+            if above in _NAMED and above not in ("C1", "S1")
         ],
     }
     if geometry.mass is None:

@@ -9,7 +9,7 @@ import numpy as np
 from numpy.typing import NDArray
 from scipy import ndimage
 
-from spinemri.anatomy.model import Disc, Levels, TissueMap, Vertebra
+from spinemri.anatomy.model import Alternative, Disc, Levels, TissueMap, Vertebra
 from spinemri.errors import InputError
 from spinemri.export.reading import Masks
 from spinemri.followup.radiotherapy import column_with
@@ -104,6 +104,7 @@ def recorded_levels(record: LevelsRecord) -> Levels:
         numbering=record.numbering,
         anchor=record.anchor,
         confidence=record.confidence,
+        alternative=None if record.alternative is None else Alternative(**record.alternative.model_dump()),
     )
 
 

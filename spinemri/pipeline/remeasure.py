@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 import shutil
-from collections.abc import Collection
-from dataclasses import replace
+from collections.abc import Collection, Sequence
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 from spinemri.anatomy.centreline import find_centreline
@@ -15,6 +15,7 @@ from spinemri.errors import Flag, InputError, Severity
 from spinemri.export import write_study
 from spinemri.export.dicom.sources import read_sources
 from spinemri.export.reading import Masks, read_images, read_masks, read_measurements
+from spinemri.followup import rename_levels
 from spinemri.mass.find import find_mass
 from spinemri.mass.model import Mass
 from spinemri.measure.record import Measurements
@@ -26,9 +27,11 @@ from spinemri.pipeline.dicom import write_dicom_study
 from spinemri.pipeline.events import Recorder
 from spinemri.pipeline.manifest import edited_masks, read_manifest
 from spinemri.pipeline.measured import measure_prepared
+from spinemri.pipeline.options import Point
 from spinemri.pipeline.output import output_folder
 from spinemri.pipeline.prepare import MASS_NOT_OUTLINED, MASS_NOT_REQUESTED, Prepared
 from spinemri.pipeline.recorded import recorded_radiotherapy, recorded_study
+from spinemri.pipeline.renumber import renumbered, shift_between, shifted
 from spinemri.pipeline.seed import accept_any
 from spinemri.report import write_report
 
@@ -36,6 +39,18 @@ __all__ = ["remeasure"]
 
 _NOT_MEASURED = REFUSALS | {"NO_CANAL"}
 """Codes of findings without a centre line."""
+
+_SETTLED = frozenset(
+    {
+        "NO_LEVEL_ANCHOR",
+        "LEVELS_BEYOND_COLUMN",
+        "LEVEL_ANCHORS_DISAGREE",
+        "LEVEL_ANCHOR_IMPLAUSIBLE",
+        "LEVEL_HINT_UNMATCHED",
+        "TRANSITIONAL_SUSPECTED",
+    }
+)
+"""Codes of findings about a count that a person has settled."""
 
 _KEPT = (
     "anatomy_dseg.nii.gz",
@@ -47,16 +62,36 @@ _KEPT = (
 )
 
 
-def remeasure(out: Path, recorder: Recorder | None = None) -> StudyResult | ComparedStudies:
+@dataclass(frozen=True)
+class _Naming:
+    """How levels get other names: as a person named some, or moved as the first visit's were."""
+
+    named: tuple[tuple[str, Point], ...] = ()
+    shift: int = 0
+
+    def apply(self, anatomy: Anatomy) -> Anatomy:
+        """Return the anatomy under its new names, in the level map too."""
+        if self.named:
+            return rename_levels(anatomy, renumbered(anatomy.levels, self.named))
+        if self.shift and anatomy.levels.anchor == "baseline":
+            return rename_levels(anatomy, shifted(anatomy.levels, self.shift))
+        return anatomy
+
+
+def remeasure(
+    out: Path, recorder: Recorder | None = None, *, levels: Sequence[tuple[str, Point]] = ()
+) -> StudyResult | ComparedStudies:
     """Measure the masks in the output of `run_study` or `compare_studies` again, and replace the numbers.
 
-    Masks that were changed are kept as they are and reported with the flag MASKS_EDITED.
+    Masks that were changed are kept as they are and reported with the flag MASKS_EDITED. Nothing is segmented again.
 
     Parameters
     ----------
     out : Path
     recorder : Recorder, optional
         Hears of every stage.
+    levels : sequence of (name, point)
+        Vertebrae that a person names, in LPS mm: all others follow, at every visit that has the first one's names.
 
     Returns
     -------
@@ -67,12 +102,15 @@ def remeasure(out: Path, recorder: Recorder | None = None) -> StudyResult | Comp
     ------
     InputError
         If the folder is not a run's, or a mask cannot be used.
+    UsageError
+        LEVEL_HINT_UNMATCHED, LEVEL_HINTS_DISAGREE or LEVEL_UNKNOWN if the levels cannot be named so.
     """
+    naming = _Naming(tuple(levels))
     recorder = recorder or Recorder()
     config = _config(out)
     if (out / "comparison.json").is_file():
-        return _remeasure_comparison(out, config, recorder)
-    return _remeasure_study(out, config, recorder)
+        return _remeasure_comparison(out, config, recorder, naming)
+    return _remeasure_study(out, config, recorder, naming)
 
 
 def _config(out: Path) -> Config:
@@ -82,11 +120,12 @@ def _config(out: Path) -> Config:
     return load_config(str(path))
 
 
-def _remeasure_study(out: Path, config: Config, recorder: Recorder) -> StudyResult:
+def _remeasure_study(out: Path, config: Config, recorder: Recorder, naming: _Naming) -> StudyResult:
     with output_folder(out, overwrite=True) as folder:
-        result = _measure_folder(out, config, recorder, None)
+        result = _measure_folder(out, config, recorder, None, naming)
         with recorder.stage("export"):
-            _write(result, out, folder)
+            write_study(result, folder)
+            _keep_masks(out, folder, naming)
         if config.report.html:
             with recorder.stage("report"):
                 write_report([result], None, folder)
@@ -96,32 +135,43 @@ def _remeasure_study(out: Path, config: Config, recorder: Recorder) -> StudyResu
     return result
 
 
-def _remeasure_comparison(out: Path, config: Config, recorder: Recorder) -> ComparedStudies:
+def _remeasure_comparison(out: Path, config: Config, recorder: Recorder, naming: _Naming) -> ComparedStudies:
     radiotherapy = recorded_radiotherapy(out)
     with output_folder(out, overwrite=True) as folder:
         results: list[StudyResult] = []
         while visit_folder(out, len(results) + 1).is_dir():
             visit = len(results) + 1
-            results.append(_measure_folder(visit_folder(out, visit), config, recorder, visit))
+            results.append(_measure_folder(visit_folder(out, visit), config, recorder, visit, naming))
+            naming = naming if visit > 1 else _as_the_first(out, results[0], naming)
         compared = compare_measured(results, radiotherapy, config, recorder)
         write_compared(compared, folder, config, recorder)
         for visit in range(1, len(results) + 1):
-            _keep_masks(visit_folder(out, visit), visit_folder(folder, visit))
+            _keep_masks(visit_folder(out, visit), visit_folder(folder, visit), naming)
     return compared
 
 
-def _write(result: StudyResult, out: Path, folder: Path) -> None:
-    write_study(result, folder)
-    _keep_masks(out, folder)
+def _as_the_first(out: Path, first: StudyResult, naming: _Naming) -> _Naming:
+    """How visits are named that inherited the names of the first one."""
+    if not naming.named:
+        return naming
+    before = recorded_levels(read_measurements(visit_folder(out, 1)).levels)
+    return _Naming(shift=shift_between(before, first.anatomy.levels))
 
 
-def _keep_masks(source: Path, target: Path) -> None:
-    """Keep the masks as the user saved them, what they were drawn on, and the note of what they were at first."""
+def _keep_masks(source: Path, target: Path, naming: _Naming) -> None:
+    """Keep the masks as the user saved them, what they were drawn on, and the note of what they were at first.
+
+    Levels that got other names here stay as they were written.
+    """
+    renamed = bool(naming.named) or naming.shift != 0
     for name in _KEPT:
-        shutil.copyfile(source / "nifti" / name, target / "nifti" / name)
+        if not (renamed and name == "levels_dseg.nii.gz"):
+            shutil.copyfile(source / "nifti" / name, target / "nifti" / name)
 
 
-def _measure_folder(folder: Path, config: Config, recorder: Recorder, visit: int | None) -> StudyResult:
+def _measure_folder(
+    folder: Path, config: Config, recorder: Recorder, visit: int | None, naming: _Naming
+) -> StudyResult:
     with recorder.stage("load", visit):
         measurements, manifest = read_measurements(folder), read_manifest(folder)
         images, masks = read_images(folder), read_masks(folder)
@@ -130,9 +180,10 @@ def _measure_folder(folder: Path, config: Config, recorder: Recorder, visit: int
     edited = edited_masks(manifest, masks)
     study = recorded_study(measurements, manifest, images, sources)
     # What spoke against measuring is said anew, of the masks as they are now.
-    earlier = tuple(flag for flag in study.flags if flag.code not in _NOT_MEASURED)
+    said = _NOT_MEASURED | (_SETTLED if naming.named or "levels" in edited else frozenset())
+    earlier = tuple(flag for flag in study.flags if flag.code not in said)
     study = replace(study, flags=(*earlier, *_edited_flag(edited)))
-    anatomy = _anatomy(measurements, stored, masks, edited)
+    anatomy = naming.apply(_anatomy(measurements, stored, masks, edited))
     mass = _mass(anatomy, config, measurements, masks)
     with recorder.stage("measure", visit):
         prepared = Prepared(study, images, manifest.primary, anatomy, mass)

@@ -21,6 +21,13 @@ PITCH_MM = dict(
         strict=True,
     )
 )
+DEPTH_MM = dict(
+    zip(
+        REGULAR_COLUMN,
+        [15, 15, 15, 15, 16, 17, 18, 19, 20, 22, 23, 25, 26, 27, 28, 28, 29, 30, 31, 33, 34, 35, 35, 35, 28],
+        strict=True,
+    )
+)
 AXIS_TO_CANAL_MM = 24.0
 
 
@@ -90,7 +97,8 @@ def make_column(
     _, back = frames(canal)
     edges = 20.0 + np.concatenate([[0.0], np.cumsum(pitches)])
     grid = _grid(canal, edges, oblique(spacing, oblique_deg), slices, margin_mm, sacral_mm)
-    coverage = _paint(grid, canal, names, edges, sacral_mm, mass_mm)
+    depth_mm = scale * np.array([DEPTH_MM[name] for name in names])
+    coverage = _paint(grid, canal, depth_mm, edges, sacral_mm, mass_mm)
     if blur_voxels:
         coverage = np.stack([gaussian_filter(c, (0, blur_voxels, blur_voxels)) for c in coverage])
         coverage /= coverage.sum(0)
@@ -118,7 +126,7 @@ def _grid(canal, edges, axes, slices, margin_mm, sacral_mm) -> Grid:
     return Grid(shape, affine)
 
 
-def _paint(grid, canal, names, edges, sacral_mm, mass_mm) -> np.ndarray:
+def _paint(grid, canal, depth_mm, edges, sacral_mm, mass_mm) -> np.ndarray:
     voxels = grid.to_lps(np.moveaxis(np.indices(grid.shape), 0, -1).reshape(-1, 3).astype(float))
     tangent, back = frames(canal)
     # Voxels beyond 90 mm belong to nothing; they get some frame that puts them outside everything.
@@ -131,8 +139,9 @@ def _paint(grid, canal, names, edges, sacral_mm, mass_mm) -> np.ndarray:
     label = np.zeros(len(voxels), np.uint8)
     canal_end = len(canal) - 20 if sacral_mm else len(canal)
     in_canal = (ap / 8.0) ** 2 + (lateral / 10.0) ** 2 < 1
-    column = (np.abs(ap + AXIS_TO_CANAL_MM) < 13) & (np.abs(lateral) < 18)
     level = np.searchsorted(edges, arc) - 1
+    half_depth = 0.5 * depth_mm[np.clip(level, 0, len(depth_mm) - 1)]
+    column = (np.abs(ap + AXIS_TO_CANAL_MM) < half_depth) & (np.abs(lateral) < 18)
     in_column = column & (level >= 0) & (arc < edges[-1])
     is_disc = in_column & (edges[np.clip(level + 1, 0, len(edges) - 1)] - arc < 5.0)
     label[in_column] = Tissue.BODY

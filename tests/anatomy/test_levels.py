@@ -51,7 +51,7 @@ def without_disc(column, name, *, into=Tissue.BODY):
         {},
         {"first": "T9", "spacing": (1.2, 0.9, 0.9), "slices": 19},
         {"first": "T10", "scoliosis_mm": 10.0, "oblique_deg": 12.0},
-        {"first": "T8", "scale": 0.75},
+        {"first": "T8", "scale": 0.75, "kyphosis_deg": -35.0},
         {"blur_voxels": 1.5},
     ],
     ids=["thick", "thin", "scoliosis", "child", "blurred"],
@@ -60,7 +60,10 @@ def test_counts_from_the_sacrum(make_column, settings):
     column = make_column(**settings)
     levels = build_anatomy(column.tissues, hints=NO_HINTS).levels
     assert (levels.numbering, levels.anchor) == ("absolute", "sacrum")
-    assert levels.confidence > 0.9
+    # One column in ten has one vertebra more or less above the sacrum, and nothing in these shows that it is none.
+    assert 0.8 < levels.confidence < 0.99
+    assert levels.alternative is not None
+    assert levels.alternative.probability < 1.0 - levels.confidence + 1e-6
     found = named(levels)
     assert set(found) == set(column.body_centres) | {"S1"}
     # The centroid of an oblique slab differs from the point on the axis by a few mm at the most.
@@ -87,7 +90,8 @@ def test_whole_column_confirms_both_ways(make_column):
     column = make_column(first="C2", spacing=(4.0, 1.1, 1.1), slices=13, kyphosis_deg=10.0, margin_mm=30.0)
     levels = build_anatomy(_beheaded(column), hints=NO_HINTS).levels
     assert set(named(levels)) == set(column.body_centres) | {"S1"}
-    assert levels.confidence > 0.97
+    # What is left is a sacrum whose border was taken one disc too high or too low.
+    assert levels.confidence > 0.9
     assert codes(levels) == set()
 
 
@@ -95,7 +99,7 @@ def test_thoracic_view_without_anchor_is_relative(make_column):
     column = make_column(first="T2", last="L1", kyphosis_deg=35.0, margin_mm=-4.0)
     levels = build_anatomy(column.tissues, hints=NO_HINTS).levels
     assert (levels.numbering, levels.anchor) == ("relative", "none")
-    assert levels.confidence <= 0.6
+    assert levels.confidence < 0.9
     assert "NO_LEVEL_ANCHOR" in codes(levels)
     names = [vertebra.name for vertebra in levels.vertebrae]
     assert len(set(names)) == len(names) == 12
@@ -114,7 +118,7 @@ def test_a_given_level_anchors_a_thoracic_view(make_column):
 
 
 def test_the_localizer_lends_its_names(make_column):
-    settings = {"kyphosis_deg": 0.0, "first": "T6", "oblique_deg": 0.0}
+    settings = {"kyphosis_deg": -35.0, "first": "T6", "oblique_deg": 0.0}
     whole = make_column(**settings, spacing=(5.0, 1.2, 1.2), slices=11)
     reference = build_anatomy(whole.tissues, hints=NO_HINTS).levels
     tissues = _upper_half(make_column(**settings).tissues)
@@ -242,8 +246,8 @@ def test_masks_lend_their_names_to_a_thoracic_view(make_column):
     levels = build_anatomy(column.tissues, hints=named_by_masks(column, 0)).levels
     assert (levels.numbering, levels.anchor) == ("absolute", "labels:spineps")
     assert {"T4", "T8", "T11"} <= {vertebra.name for vertebra in levels.vertebrae}
-    # Nobody has measured how often such names are right: they are not trusted as a person is.
-    assert 0.5 < levels.confidence <= 0.9
+    # The sizes of an average column, counted by themselves, speak for the same names.
+    assert levels.confidence > build_anatomy(column.tissues, hints=NO_HINTS).levels.confidence
 
 
 def test_names_that_contradict_the_sizes_are_not_taken_from_masks(make_column):
