@@ -169,6 +169,7 @@ COMPARISON_COLUMNS: tuple[Column[TimepointRecord], ...] = (
     _field("paired_change_ci95_low_percent", "Lower end of its 95 % interval.", "paired_change_ci95_percent.0"),
     _field("paired_change_ci95_high_percent", "Upper end of its 95 % interval.", "paired_change_ci95_percent.1"),
     _field("smallest_detectable_change_percent", "Smallest change distinguishable from measurement error."),
+    _field("verdict_basis", "Which change the verdict and the smallest detectable change rest on: paired or unpaired."),
     _field("verdict", "decreased, increased, not_distinguishable or not_assessable; empty for the first visit."),
     _field("mcc_percent", "Maximum canal compromise in per cent."),
     _field("mscc_percent", "Maximum spinal cord compression in per cent."),

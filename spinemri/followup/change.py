@@ -74,6 +74,8 @@ class Change:
         Relative to the earlier volume; the interval is symmetric on the log scale.
     smallest_detectable_percent : float or None
         The smallest change in the observed direction whose interval leaves out zero, as a positive number.
+    pairing : Pairing or None
+        The paired change, which then decides verdict and smallest detectable change; None where there is none.
     """
 
     verdict: Verdict
@@ -81,6 +83,16 @@ class Change:
     ci95_percent: Interval | None = None
     smallest_detectable_percent: float | None = None
     flags: tuple[Flag, ...] = ()
+    pairing: Pairing | None = None
+
+
+@dataclass(frozen=True)
+class Pairing:
+    """The paired change in per cent of the earlier volume, and the estimates behind it by method."""
+
+    percent: float
+    ci95_percent: Interval
+    estimates: tuple[tuple[str, float, Interval], ...]
 
 
 def volume_change(earlier: LogVolume, later: LogVolume, *, correlation: float) -> Change:

@@ -3,31 +3,28 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
-from functools import partial
+from functools import cache, partial
 
 from spinemri.errors import Flag, Severity, UsageError
-from spinemri.followup.change import Change, mass_change, not_assessable
+from spinemri.followup.change import Change, LogVolume, Pairing, mass_change, not_assessable
 from spinemri.followup.compatibility import (
     different_patients,
     error_correlation,
     missing_levels,
+    protocol_differences,
     same_study,
     series_flags,
 )
+from spinemri.followup.decision import decide, without_pairing
+from spinemri.followup.paired import paired_change
 from spinemri.followup.radiotherapy import Radiotherapy, radiotherapy_record
-from spinemri.followup.record import Comparison, RadiotherapyRecord, TimepointRecord
+from spinemri.followup.record import Comparison, PairedEstimateRecord, RadiotherapyRecord, TimepointRecord, VerdictBasis
 from spinemri.followup.timeline import days_between, find_nadir, find_recurrence, study_day
 from spinemri.followup.yardsticks import yardsticks
 from spinemri.measure.record import FlagRecord, QualityRecord
 from spinemri.measure.result import StudyResult
 
 __all__ = ["compare_results", "pair_change"]
-
-_PAIRED = Flag(
-    "PAIRED_CHANGE_NOT_MEASURED",
-    "The change rests on two independent outlines; the paired boundary-shift estimate is not part of this version.",
-    Severity.INFO,
-)
 
 
 def compare_results(results: Sequence[StudyResult], radiotherapy: Radiotherapy | None) -> Comparison:
@@ -51,7 +48,8 @@ def compare_results(results: Sequence[StudyResult], radiotherapy: Radiotherapy |
     if len(results) < 2:
         remedy = "Give at least two studies of one patient."
         raise UsageError("TOO_FEW_STUDIES", f"A comparison needs two studies, got {len(results)}.", remedy)
-    changes = [pair_change(results[0], later) for later in results[1:]]
+    change_between = cache(lambda earlier, later: pair_change(results[earlier], results[later]))
+    changes = [change_between(0, later) for later in range(1, len(results))]
     treatment, treatment_flags = _treatment(results[0], radiotherapy)
     masses = [result.measurements.mass for result in results]
     dates = [result.study.study_date for result in results]
@@ -62,11 +60,11 @@ def compare_results(results: Sequence[StudyResult], radiotherapy: Radiotherapy |
         recurrence=find_recurrence(
             masses,
             dates,
-            lambda earlier, later: pair_change(results[earlier], results[later]),
+            change_between,
             treated_before_baseline=_treated_before(results[0], radiotherapy),
         ),
         radiotherapy=treatment,
-        quality=_quality([*series_flags(results), *_change_flags(changes), *treatment_flags, _PAIRED]),
+        quality=_quality([*series_flags(results), *_change_flags(changes), *treatment_flags]),
     )
 
 
@@ -81,13 +79,19 @@ def pair_change(earlier: StudyResult, later: StudyResult) -> Change:
     -------
     Change
         `not_assessable` for different patients, the same study twice, a mass not covered by both fields of view,
-        or a finding of severity error at either visit.
+        or a finding of severity error at either visit. Where both masses are measured the paired change decides, if
+        there is one.
     """
     reason = _obstacle(earlier, later)
     if reason:
         return not_assessable(reason)
     correlation = error_correlation(earlier, later)
-    return mass_change(earlier.measurements.mass, later.measurements.mass, correlation=correlation)
+    unpaired = mass_change(earlier.measurements.mass, later.measurements.mass, correlation=correlation)
+    volume = LogVolume.from_record(earlier.measurements.mass)
+    if unpaired.percent is None or volume is None:
+        return unpaired
+    paired = paired_change(earlier, later, alike=not protocol_differences(earlier, later))
+    return without_pairing(unpaired, paired) if isinstance(paired, str) else decide(unpaired, volume, paired)
 
 
 def _obstacle(earlier: StudyResult, later: StudyResult) -> str:
@@ -121,6 +125,7 @@ def _timepoint(
     day = study_day(results[index].study.study_date)
     masses = [result.measurements.mass for result in results[: index + 1]]
     shown = change or Change("not_assessable")
+    paired = shown.pairing
     return TimepointRecord(
         study_instance_uid=results[index].study.study_instance_uid,
         study_date=results[index].study.study_date,
@@ -130,8 +135,10 @@ def _timepoint(
         volume_ci95_ml=measured.mass.volume_ci95_ml,
         change_percent=shown.percent,
         change_ci95_percent=shown.ci95_percent,
-        paired_change_percent=None,
-        paired_change_ci95_percent=None,
+        paired_change_percent=paired.percent if paired else None,
+        paired_change_ci95_percent=paired.ci95_percent if paired else None,
+        paired_estimates=_estimates(paired),
+        verdict_basis=_basis(change),
         smallest_detectable_change_percent=shown.smallest_detectable_percent,
         verdict=change.verdict if change else None,
         mcc_percent=measured.compromise.mcc_percent,
@@ -140,6 +147,20 @@ def _timepoint(
         worst_level=measured.compromise.worst_level,
         yardsticks={} if shown.verdict == "not_assessable" else yardsticks(masses, shown.percent),
     )
+
+
+def _estimates(paired: Pairing | None) -> tuple[PairedEstimateRecord, ...]:
+    return tuple(
+        PairedEstimateRecord(method=method, change_percent=percent, change_ci95_percent=interval)
+        for method, percent, interval in (paired.estimates if paired else ())
+    )
+
+
+def _basis(change: Change | None) -> VerdictBasis | None:
+    """Say which change the verdict rests on."""
+    if change is None or change.verdict == "not_assessable":
+        return None
+    return "paired" if change.pairing else "unpaired"
 
 
 def _treated_before(baseline: StudyResult, radiotherapy: Radiotherapy | None) -> bool:

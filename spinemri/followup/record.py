@@ -12,17 +12,32 @@ __all__ = [
     "Comparison",
     "FlagRecord",
     "NadirRecord",
+    "PairedEstimateRecord",
     "RadiotherapyRecord",
     "RecurrenceRecord",
     "TimepointRecord",
     "Verdict",
+    "VerdictBasis",
 ]
 
 Verdict = Literal["decreased", "increased", "not_distinguishable", "not_assessable"]
+VerdictBasis = Literal["paired", "unpaired"]
+
+
+class PairedEstimateRecord(Record):
+    """One of the estimates that the paired change combines: outlines, boundary_shift or complement."""
+
+    method: str
+    change_percent: float
+    change_ci95_percent: Interval
 
 
 class TimepointRecord(Record):
-    """One visit against the baseline; the baseline's own change fields are null."""
+    """One visit against the baseline; the baseline's own change fields are null.
+
+    `verdict` and `smallest_detectable_change_percent` rest on the paired change where there is one, else on the
+    unpaired; `verdict_basis` says which.
+    """
 
     study_instance_uid: str
     study_date: str
@@ -34,8 +49,10 @@ class TimepointRecord(Record):
     change_ci95_percent: Interval | None
     paired_change_percent: float | None
     paired_change_ci95_percent: Interval | None
+    paired_estimates: tuple[PairedEstimateRecord, ...] = ()
     smallest_detectable_change_percent: float | None
     verdict: Verdict | None
+    verdict_basis: VerdictBasis | None = None
     mcc_percent: float | None
     mscc_percent: float | None
     escc_grade: str | None

@@ -104,6 +104,10 @@ class Registration:
         """How much more similar the best pairing is than the runner-up; 1 where there is none."""
         return self.best.similarity - self.runner_up.similarity if self.runner_up else 1.0
 
+    def paired(self, n_baseline: int, n_followup: int) -> tuple[slice, slice]:
+        """Select the paired ones of so many vertebrae of baseline and follow-up."""
+        return _paired(n_baseline, n_followup, self.best.levels)
+
 
 def register_visits(
     baseline: Anatomy, baseline_image: Volume, followup: Anatomy, followup_image: Volume
@@ -233,7 +237,7 @@ def similarity(fixed: Blocks, moving: Blocks) -> Similarity:
     enough = valid.sum(0) >= max(_MIN_SHARE_OF_VERTEBRAE * len(fixed), MIN_COMMON_VERTEBRAE - 1)
     valid &= enough
     count = valid.sum(0)[enough]
-    if count.sum() < _MIN_SHARE_OF_SAMPLES * min(int(seen_a.sum()), int(seen_b.sum())):
+    if not count.size or count.sum() < _MIN_SHARE_OF_SAMPLES * min(int(seen_a.sum()), int(seen_b.sum())):
         return Similarity(-1.0, 0.0, 0.0)
     a, b = (np.where(valid, blocks, 0)[:, enough] for blocks in (fixed, moving))
     sum_a, sum_b = a.sum(0), b.sum(0)

@@ -35,7 +35,9 @@ def test_the_index_case_over_three_visits(make):
     assert comparison.nadir.volume_ml == 2.0
     assert comparison.recurrence.suspected is False
     assert (comparison.radiotherapy.mass_covered, comparison.radiotherapy.margin_levels) == (True, (2, 1))
-    assert codes(comparison) == ["PAIRED_CHANGE_NOT_MEASURED"]
+    # Visits without images cannot be registered; each against the baseline says so.
+    assert codes(comparison) == ["PAIRED_CHANGE_NOT_MEASURED"] * 2
+    assert (baseline.verdict_basis, week.verdict_basis) == (None, "unpaired")
 
 
 def test_recurrence_carries_its_date(make):

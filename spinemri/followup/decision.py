@@ -1,0 +1,105 @@
+"""From the paired change in ml to per cent, interval and verdict."""
+
+from __future__ import annotations
+
+import math
+from dataclasses import replace
+
+from spinemri.errors import Flag, Severity
+from spinemri.followup.change import Z_95, Change, LogVolume, Pairing
+from spinemri.followup.paired import PairedChange
+from spinemri.followup.record import Verdict
+from spinemri.measure.record import Interval
+
+__all__ = ["decide", "without_pairing"]
+
+_GOOD_CONTRAST = 0.6
+
+
+def without_pairing(change: Change, reason: str) -> Change:
+    """Leave the verdict to the unpaired change, and say why."""
+    message = (
+        f"There is no paired change: {reason}. The verdict rests on two independent outlines, whose interval is wider."
+    )
+    return replace(change, flags=(*change.flags, Flag("PAIRED_CHANGE_NOT_MEASURED", message)))
+
+
+def decide(change: Change, earlier: LogVolume, paired: PairedChange) -> Change:
+    """Let the paired change decide.
+
+    The standard deviation in per cent has two parts: that of the ml gained or lost, and the baseline's own, in
+    proportion to the change, since per cent are of the baseline (delta method). Where estimates disagree beyond their
+    intervals, the interval spans them all and a flag asks for a person.
+
+    Parameters
+    ----------
+    change : Change
+        Unpaired.
+    earlier : LogVolume
+        The volume that per cent refer to.
+    paired : PairedChange
+
+    Returns
+    -------
+    Change
+    """
+    estimates = tuple((one.method, *_percent(one.change_ml, one.sd_ml, earlier)) for one in paired.estimates)
+    percent, interval = _percent(paired.change_ml, paired.sd_ml, earlier)
+    apart = paired.disagreeing or _apart(interval, change.ci95_percent)
+    if apart:
+        spans = [interval, *(span for _, _, span in estimates), *filter(None, [change.ci95_percent])]
+        interval = min(low for low, _ in spans), max(high for _, high in spans)
+    return replace(
+        change,
+        verdict=_verdict(interval),
+        smallest_detectable_percent=_smallest_detectable(paired.sd_ml, earlier),
+        flags=(*change.flags, *_flags(paired, disagree=bool(apart))),
+        pairing=Pairing(percent, interval, estimates),
+    )
+
+
+def _percent(change_ml: float, sd_ml: float, earlier: LogVolume) -> tuple[float, Interval]:
+    percent = 100 * change_ml / earlier.volume_ml
+    half = Z_95 * math.hypot(100 * sd_ml / earlier.volume_ml, percent * earlier.log_sd)
+    return percent, (max(percent - half, -100.0), percent + half)
+
+
+def _smallest_detectable(sd_ml: float, earlier: LogVolume) -> float:
+    """Smallest change whose interval leaves out zero: the part in proportion to the change counts, too."""
+    fixed, proportional = Z_95 * 100 * sd_ml / earlier.volume_ml, Z_95 * earlier.log_sd
+    return fixed / math.sqrt(1 - min(proportional, 0.99) ** 2)
+
+
+def _apart(one: Interval, other: Interval | None) -> bool:
+    return other is not None and (one[0] > other[1] or other[0] > one[1])
+
+
+def _verdict(interval: Interval) -> Verdict:
+    low, high = interval
+    if low <= 0 <= high:
+        return "not_distinguishable"
+    return "increased" if low > 0 else "decreased"
+
+
+def _flags(paired: PairedChange, *, disagree: bool) -> list[Flag]:
+    flags = []
+    if disagree:
+        names = ", ".join(name.replace("_", " ") for name in paired.disagreeing) or "paired and unpaired change"
+        flags.append(
+            Flag(
+                "CHANGE_ESTIMATES_DISAGREE",
+                f"Estimates of the change disagree beyond their intervals ({names}); the interval spans them all. "
+                "Compare both visits by eye.",
+            )
+        )
+    if paired.contrast_share < _GOOD_CONTRAST:
+        share = 100 * (1 - paired.contrast_share)
+        flags.append(
+            Flag(
+                "BORDER_CONTRAST_LOW",
+                f"Along {share:.0f} % of its border the mass is not told from its neighbours by the images; there the "
+                "boundary shift rests on the outlines.",
+                Severity.INFO,
+            )
+        )
+    return flags

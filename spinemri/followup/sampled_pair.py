@@ -1,0 +1,106 @@
+"""Coverages and signals of two visits, voxel for voxel, in the midpoint space."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import numpy as np
+from numpy.typing import NDArray
+from scipy import ndimage
+
+from spinemri.followup.meeting import Meeting, Visit
+from spinemri.followup.midpoint import grid_points, level_positions
+from spinemri.nomenclature import Tissue
+from spinemri.volume import Volume, sample_at
+
+__all__ = ["CLASSES", "MASS", "SampledPair", "sample_pair"]
+
+Field = NDArray[np.float32]
+
+CLASSES = (Tissue.CORD, Tissue.DURAL_SAC, Tissue.EPIDURAL, Tissue.MASS_CANAL)
+"""What the canal holds, the mass last."""
+
+MASS = len(CLASSES) - 1
+_NEAR_MM = 5.0
+_MASS_SEEN = 0.3
+_CANAL = 0.3
+
+
+@dataclass(frozen=True, eq=False)
+class SampledPair:
+    """Two visits on one grid.
+
+    Attributes
+    ----------
+    spacing : tuple of float
+        Of the grid, mm.
+    coverage : (2, 4, i, j, k) ndarray of float32
+        By visit and by `CLASSES`.
+    outside : (2, i, j, k) ndarray of float32
+        Coverage by mass outside the canal, by visit.
+    signal : (2, s, i, j, k) ndarray of float32
+        By visit and sequence, illumination flattened; 0 where not seen.
+    near : (i, j, k) ndarray of bool
+        Within 5 mm of the mass of either visit, in both fields of view.
+    canal : (i, j, k) ndarray of bool
+        Filled by three tenths or more with `CLASSES` in the mean of both visits, and seen at both.
+    lost_share : float
+        Share of the mass of either visit, 0..1, that lies outside one of the fields of view.
+    """
+
+    spacing: tuple[float, float, float]
+    coverage: Field
+    outside: Field
+    signal: Field
+    near: NDArray[np.bool_]
+    canal: NDArray[np.bool_]
+    lost_share: float
+
+    @property
+    def voxel_ml(self) -> float:
+        """Volume of a grid voxel in ml."""
+        return float(np.prod(self.spacing)) / 1000.0
+
+    @property
+    def content(self) -> Field:
+        """Mean of both visits' coverage by all of `CLASSES`: the bony canal is the same at both."""
+        mean: Field = self.coverage.sum(1).mean(0)
+        return mean
+
+
+def sample_pair(meeting: Meeting, earlier: Visit, later: Visit) -> SampledPair:
+    """Resample both visits once, with the same kernel, to the space half way between them.
+
+    Parameters
+    ----------
+    meeting : Meeting
+    earlier, later : Visit
+
+    Returns
+    -------
+    SampledPair
+    """
+    grid = meeting.grid
+    points = grid_points(grid)
+    levels = level_positions(points, meeting.midpoint.bend.nodes)
+    at = [meeting.midpoint.points(visit, points, levels) for visit in (0, 1)]
+
+    def on_grid(volume: Volume, visit: int, outside: float) -> Field:
+        return sample_at(volume, at[visit], outside=outside).reshape(grid.shape)
+
+    tissues = [visit.anatomy.tissues for visit in (earlier, later)]
+    coverage = np.stack([[on_grid(t.fraction(c), i, 0.0) for c in CLASSES] for i, t in enumerate(tissues)])
+    beyond = np.stack([on_grid(t.fraction(Tissue.MASS_OUTSIDE), i, 0.0) for i, t in enumerate(tissues)])
+    signal = np.stack([[on_grid(pair[i], i, np.nan) for pair in meeting.images] for i in (0, 1)])
+    seen = np.isfinite(signal).all((0, 1))
+    mass = np.maximum(*(on_grid(v.mass.probability, i, 0.0) for i, v in enumerate((earlier, later)))) >= _MASS_SEEN
+    near = ndimage.distance_transform_edt(~mass, sampling=grid.spacing) <= _NEAR_MM
+    return SampledPair(
+        spacing=grid.spacing,
+        coverage=coverage,
+        outside=beyond,
+        signal=np.where(seen, signal, 0.0).astype(np.float32),
+        near=near & seen,
+        canal=(coverage.sum(1).mean(0) > _CANAL) & seen,
+        lost_share=float((mass & ~seen).sum()) / max(int(mass.sum()), 1),
+    )

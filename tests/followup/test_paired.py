@@ -1,0 +1,55 @@
+import math
+from dataclasses import replace
+
+import numpy as np
+import pytest
+from sampled_pairs import LENGTH_MM, SHAPE, sampled_pair
+
+from spinemri.followup.paired import ESTIMATE_SD_MM, PairedEstimate, combined, compare_pair
+
+
+def test_all_estimates_find_the_shift_of_the_border():
+    found = compare_pair(sampled_pair((17.3, 17.9)))
+    assert [estimate.method for estimate in found.estimates] == list(ESTIMATE_SD_MM)
+    for estimate in found.estimates:
+        assert estimate.change_ml == pytest.approx(-0.6 * LENGTH_MM / 1000, rel=0.1)
+    assert found.disagreeing == ()
+
+
+def test_the_standard_deviation_is_that_of_a_shifted_surface():
+    found = compare_pair(sampled_pair((17.3, 17.3)))
+    # The slab has two large faces; its border at the wall counts, too.
+    low, high = (2 * LENGTH_MM * sd / 1000 for sd in (min(ESTIMATE_SD_MM.values()), max(ESTIMATE_SD_MM.values())))
+    assert 0.9 * low < found.sd_ml < 1.1 * high
+    assert compare_pair(sampled_pair((17.3, 17.3)), widened=2.0).sd_ml == pytest.approx(2 * found.sd_ml)
+
+
+def test_without_contrast_the_boundary_shift_is_left_out():
+    found = compare_pair(sampled_pair((17.3, 17.9), looks=np.ones((4, 1))))
+    assert [estimate.method for estimate in found.estimates] == ["outlines", "complement"]
+
+
+def test_mass_outside_the_canal_counts_in_every_estimate():
+    pair = sampled_pair((17.3, 17.3))
+    beyond = np.zeros((2, *SHAPE), np.float32)
+    beyond[1, 3:6, 36:39, 10:20] = 1.0
+    more = compare_pair(replace(pair, outside=beyond))
+    gained = beyond.sum() * pair.voxel_ml
+    for before, after in zip(compare_pair(pair).estimates, more.estimates, strict=True):
+        assert after.change_ml - before.change_ml == pytest.approx(gained)
+        assert after.sd_ml > before.sd_ml
+
+
+def test_the_more_precise_estimate_weighs_more_and_sharing_an_error_gains_nothing():
+    found = combined([PairedEstimate("a", -1.0, 0.1), PairedEstimate("b", -1.3, 0.2)])
+    assert found.change_ml == pytest.approx((-1.0 * 100 - 1.3 * 25) / 125)
+    assert found.sd_ml == pytest.approx((0.1 * 100 + 0.2 * 25) / 125)
+    assert found.sd_ml >= 0.1
+
+
+@pytest.mark.parametrize(("apart", "expected"), [(0.9, ()), (1.1, ("a", "b"))])
+def test_estimates_further_apart_than_their_intervals_disagree(apart, expected):
+    limit = 1.96 * math.hypot(0.1, 0.2)
+    near = PairedEstimate("c", 0.5 * apart * limit, 0.5)
+    found = combined([PairedEstimate("a", 0.0, 0.1), PairedEstimate("b", apart * limit, 0.2), near])
+    assert found.disagreeing == expected
