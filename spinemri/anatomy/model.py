@@ -59,8 +59,16 @@ class TissueMap:
 
     @cached_property
     def labels(self) -> Volume:
-        """Tissue id of the largest fraction per voxel, uint8."""
-        return self._volume(self.coverage.argmax(0).astype(np.uint8))
+        """Tissue id of the largest fraction per voxel, uint8; the dura encloses what it fills by half.
+
+        Outside the dura there are many tissues, inside only cord and the rest of the sac. Were all asked at once, a
+        voxel less than half of which is inside could count as sac.
+        """
+        cord, sac = (self.coverage[int(tissue)] for tissue in (Tissue.CORD, Tissue.DURAL_SAC))
+        outside = np.array([int(tissue) for tissue in Tissue if tissue not in {Tissue.CORD, Tissue.DURAL_SAC}])
+        most = outside[self.coverage[outside].argmax(0)]
+        within = np.where(cord >= sac, int(Tissue.CORD), int(Tissue.DURAL_SAC))
+        return self._volume(np.where(cord + sac >= 0.5, within, most).astype(np.uint8))
 
     @property
     def canal(self) -> Volume:

@@ -55,8 +55,7 @@ def segment(
 ) -> TissueMap:
     """Segment a sagittal stack slice by slice.
 
-    Each slice is seen twice, with its neighbours as they are and exchanged, and both results are averaged: a mirrored
-    patient gets exactly the mirrored result.
+    The network cannot tell a slice's two neighbours apart: a mirrored patient gets exactly the mirrored result.
 
     Parameters
     ----------
@@ -86,8 +85,8 @@ def segment(
     last = len(slices) - 1
     for index in range(len(slices)):
         rows = np.clip([index - offset, index, index + offset], 0, last)
-        views = [np.concatenate([slices[order], planes]) for order in (rows, rows[::-1])]
-        coverage[:, index] = _from_working_grid(_infer(np.stack(views)).mean(0), volume)
+        image = np.concatenate([slices[rows], planes])[None]
+        coverage[:, index] = _from_working_grid(_infer(image)[0], volume)
     return TissueMap(coverage, volume.affine, volume.frame_of_reference_uid)
 
 

@@ -256,8 +256,8 @@ def subregion_stack(image: Path, labels: Path) -> TrainingStack:
         With `SUBREGION_GROUPS`.
     """
     flat, parts = flatten_illumination(load_nifti(image)), load_nifti(labels).array
-    rows = np.searchsorted(_SUBREGION_ENDS, parts, side="left")
-    rows = np.array([SUBREGION_GROUPS.index(group) for group in _SUBREGION_ORDER], dtype=np.uint8)[rows]
+    of_label = np.array([SUBREGION_GROUPS.index(group) for group in _SUBREGION_ORDER], dtype=np.uint8)
+    rows = of_label[np.searchsorted(_SUBREGION_ENDS, parts, side="left")]
     target = (rows[None] == np.arange(len(SUBREGION_GROUPS)).reshape(-1, 1, 1, 1)) * np.uint8(255)
     condition = condition_planes("T2", fat_suppressed=False, contrast_enhanced=False)
     return describe_stack(flat.array, target, SUBREGION_GROUPS, flat.spacing, condition)
