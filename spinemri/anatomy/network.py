@@ -26,7 +26,7 @@ MODEL_NAME = "tissues.onnx"
 _STRIDE = 16
 _MAXIMUM_THREADS = 2
 _GLANCES = (0.25, 0.4, 0.6, 0.75)
-_BEFORE_CANAL_MM, _BEHIND_CANAL_MM = 75.0, 65.0
+_BEFORE_CANAL_MM, _BEHIND_CANAL_MM = 65.0, 55.0
 _MINIMUM_CANAL_MM2 = 300.0
 _CANAL = tuple(int(tissue) for tissue in (Tissue.CORD, Tissue.DURAL_SAC, Tissue.EPIDURAL, Tissue.MASS_CANAL))
 
@@ -63,7 +63,7 @@ def segment(
     """Segment a sagittal stack slice by slice.
 
     The network cannot tell a slice's two neighbours apart: a mirrored patient gets exactly the mirrored result. Four
-    slices are seen whole; where they show the canal, all others are seen from 75 mm before it to 65 mm behind it, and
+    slices are seen whole; where they show the canal, all others are seen from 65 mm before it to 55 mm behind it, and
     what lies beyond is background.
 
     Parameters
@@ -163,14 +163,20 @@ def _from_working_grid(
     first = int(np.ceil(start * scale[0]))
     reaches_end = stop * scale[0] >= size - 1
     rows = slice(first, size if reaches_end else int((stop - 1) * scale[0]) + 1)
-    out: NDArray[np.float32] = ndimage.affine_transform(
-        probability,
-        (1.0, 1.0 / scale[0], 1.0 / scale[1]),
-        offset=(0.0, first / scale[0] - start, 0.0),
-        output_shape=(len(probability), rows.stop - rows.start, volume.shape[2]),
-        order=1,
-        mode="nearest",
-        output=np.float32,
-    )
+    across = _interpolation(np.arange(rows.start, rows.stop) / scale[0] - start, probability.shape[1])
+    along = _interpolation(np.arange(volume.shape[2]) / scale[1], probability.shape[2])
+    out = np.asarray(across @ probability @ along.T, dtype=np.float32)
     out /= out.sum(0, keepdims=True)
     return rows, out
+
+
+def _interpolation(places: NDArray[np.float64], size: int) -> NDArray[np.float32]:
+    """Matrix (places, size) that interpolates linearly between pixels; beyond the edge the outermost one counts."""
+    inside = np.clip(places, 0, size - 1)
+    low = np.minimum(inside.astype(int), max(size - 2, 0))
+    share = (inside - low).astype(np.float32)
+    matrix: NDArray[np.float32] = np.zeros((len(inside), size), dtype=np.float32)
+    every = np.arange(len(inside))
+    matrix[every, low] = 1 - share
+    matrix[every, np.minimum(low + 1, size - 1)] += share
+    return matrix

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 
 import numpy as np
 from numpy.typing import NDArray
@@ -39,7 +39,7 @@ def segment_study(
     """
     volumes = {role: volume for role, (volume, _) in images.items()}
     roles = fused_roles(volumes, primary, weights)
-    return fuse([(_segment(*images[role]), weights.get(role, 1.0) or 1.0) for role in roles])
+    return fuse((_segment(*images[role]), weights.get(role, 1.0) or 1.0) for role in roles)
 
 
 def fused_roles(images: Mapping[Role, Volume], primary: Role, weights: Mapping[Role, float]) -> tuple[Role, ...]:
@@ -78,32 +78,33 @@ def _segment(volume: Volume, stack: Stack) -> TissueMap:
     )
 
 
-def fuse(maps: list[tuple[TissueMap, float]]) -> TissueMap:
+def fuse(maps: Iterable[tuple[TissueMap, float]]) -> TissueMap:
     """Average tissue maps on the grid of the first one.
 
     Where a map has no data it has no say; the weights of the others count there alone.
 
     Parameters
     ----------
-    maps : list of (TissueMap, float)
-        In one frame of reference, each with its weight; the first defines the grid.
+    maps : iterable of (TissueMap, float)
+        In one frame of reference, each with its weight; the first defines the grid. They are taken one by one, so that
+        a generator keeps no more than one of them in memory.
 
     Returns
     -------
     TissueMap
     """
-    first, weight = maps[0]
-    if len(maps) == 1:
-        return first
+    others = iter(maps)
+    first, weight = next(others)
     total = first.coverage * np.float32(weight)
     weights = np.full(first.grid.shape, weight, dtype=np.float32)
-    for other, share in maps[1:]:
+    for other, share in others:
         moved = _resample_coverage(other, first.grid)
         # What the other map does not cover sums to less than one; that deficit is the missing weight.
         known = moved.sum(0)
         total += np.float32(share) * moved
         weights += np.float32(share) * known
-    return TissueMap(total / weights, first.affine, first.frame_of_reference_uid)
+    total /= weights
+    return TissueMap(total, first.affine, first.frame_of_reference_uid)
 
 
 def _resample_coverage(tissues: TissueMap, grid: Grid) -> NDArray[np.float32]:

@@ -5,6 +5,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 
+from spinemri.anatomy import network
 from spinemri.anatomy.centreline import find_centreline
 from spinemri.anatomy.network import model_sha256, segment
 from spinemri.config import MassSettings
@@ -71,3 +72,50 @@ def test_dice_on_unseen_scans(real_data: Path) -> None:
 
 def _dice(first: np.ndarray, second: np.ndarray) -> float:
     return 2 * int((first & second).sum()) / int(first.sum() + second.sum())
+
+
+def test_what_lies_far_before_and_behind_the_canal_is_background(monkeypatch: pytest.MonkeyPatch) -> None:
+    """A canal 60 mm from the front of a deep image: 65 mm before it is all there is, 55 mm behind it is not."""
+    monkeypatch.setattr(network, "_infer", _canal_seen_by_depth)
+    tissues = segment(_deep(), "T2")
+    known = np.flatnonzero((tissues.coverage[Tissue.BACKGROUND] < 1).any((0, 2))) * 0.8
+    # Working pixels of 1 mm: the canal fills 60 to 75 mm.
+    assert known.min() == 0
+    assert known.max() == pytest.approx(74 + 55, abs=1)
+    assert np.allclose(tissues.coverage.sum(0), 1, atol=1e-5)
+
+
+def test_an_image_without_a_canal_is_seen_whole(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(network, "_infer", lambda image, _: np.full((len(Tissue), *image.shape[1:]), 0.1, np.float32))
+    assert np.allclose(segment(_deep(), "T2").coverage, 0.1, atol=1e-5)
+
+
+def test_working_pixels_come_back_where_they_were() -> None:
+    """A ramp over the working grid is the same ramp in mm on the image's own grid, from any first row on."""
+    volume = _deep()
+    shape = (len(Tissue), 150, 80)
+    ramp = np.broadcast_to(1 + np.arange(150, dtype=np.float32)[:, None] / 100, shape)
+    probability = np.array(ramp)
+    probability[1:] = 1.0
+    rows, values = network._from_working_grid(probability, 20, volume)
+    mm = np.arange(rows.start, rows.stop) * 0.8
+    expected = 1 + (mm - 20) / 100
+    # Divided by the sum over all tissues, of which nine are one.
+    assert rows.start == 25
+    assert np.allclose(values[0, :, 3], expected / (expected + 9), atol=1e-5)
+
+
+def _deep() -> Volume:
+    affine = np.diag([3.6, 0.8, 0.9, 1.0])
+    return Volume(np.random.default_rng(0).random((6, 280, 60)).astype(np.float32), affine, "frame")
+
+
+def _canal_seen_by_depth(image: np.ndarray, _: np.ndarray) -> np.ndarray:
+    """Half background everywhere, and a sac from row 60 to 75 of the whole image."""
+    probability = np.zeros((len(Tissue), *image.shape[1:]), np.float32)
+    probability[Tissue.BACKGROUND] = 0.5
+    probability[Tissue.BODY] = 0.5
+    if image.shape[1] > 200:
+        probability[:, 60:75] = 0
+        probability[Tissue.DURAL_SAC, 60:75] = 1
+    return probability
