@@ -186,6 +186,20 @@ class TestSummary:
         assert f"change {comparison.timepoints[1].change_percent:+.1f} %" in second
         assert comparison.timepoints[1].verdict.replace("_", " ") in second
 
+    def test_the_change_beside_the_verdict_is_the_one_it_rests_on(self) -> None:
+        results = make_result(), make_followup()
+        comparison = make_comparison(*results)
+        paired = {
+            "change_ci95_percent": (-27.8, 1.3),
+            "paired_change_percent": -15.2,
+            "paired_change_ci95_percent": (-27.0, -3.4),
+            "verdict_basis": "paired",
+        }
+        last = comparison.timepoints[1].model_copy(update=paired)
+        comparison = comparison.model_copy(update={"timepoints": (comparison.timepoints[0], last)})
+        second = comparison_lines(comparison, [result.measurements.mass for result in results])[1]
+        assert second.endswith("paired change -15.2 % (95 % -27.0 to -3.4), decreased")
+
     def test_findings_that_need_a_person_are_listed_and_notes_named(self) -> None:
         flags = [
             FlagRecord(code="NO_AXIAL", message="No axial series.", severity="info"),

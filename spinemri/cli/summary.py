@@ -99,9 +99,10 @@ def _visit_line(number: int, point: TimepointRecord, mass: MassRecord) -> str:
         parts.append(f"worst {point.worst_level}")
     if point.mcc_percent is not None:
         parts.append(f"MCC {point.mcc_percent:.0f} %")
-    if point.change_percent is not None and point.change_ci95_percent is not None:
-        low, high = point.change_ci95_percent
-        parts.append(f"change {point.change_percent:+.1f} % (95 % {low:+.1f} to {high:+.1f})")
+    if point.decisive_percent is not None and point.decisive_ci95_percent is not None:
+        low, high = point.decisive_ci95_percent
+        kind = "paired change" if point.verdict_basis == "paired" else "change"
+        parts.append(f"{kind} {point.decisive_percent:+.1f} % (95 % {low:+.1f} to {high:+.1f})")
     if point.verdict:
         parts.append(point.verdict.replace("_", " "))
     return f"Visit {number}, {point.study_date or 'undated'}: {', '.join(parts)}"

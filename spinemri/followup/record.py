@@ -59,6 +59,16 @@ class TimepointRecord(Record):
     worst_level: str | None
     yardsticks: dict[str, str | float | None] = Field(default_factory=dict)
 
+    @property
+    def decisive_percent(self) -> float | None:
+        """The change on which the verdict rests."""
+        return self.paired_change_percent if self.verdict_basis == "paired" else self.change_percent
+
+    @property
+    def decisive_ci95_percent(self) -> Interval | None:
+        """The 95 % interval on which the verdict rests."""
+        return self.paired_change_ci95_percent if self.verdict_basis == "paired" else self.change_ci95_percent
+
 
 class NadirRecord(Record):
     """The visit with the smallest volume; `volume_ml` is null where the mass was no longer found."""

@@ -29,7 +29,10 @@ _LIMITS = (
     "the network learned without a real epidural mass that had a reference outline; metal, scoliosis and earlier "
     "surgery were not tested; what cannot be trusted is left out."
 )
-_CHANGE = "ln(V2 / V1), with the errors of both visits less what they share; a verdict only beyond its interval."
+_CHANGE = {
+    "paired": "mean of outlines, shift of the border and rest of the canal in the registered visits (paired);",
+    "unpaired": "ln(V2 / V1) of independent outlines, with the errors of both visits less what they share;",
+}
 _METHODS = (
     ("Volume", "sum of the mass probability times the voxel volume; its interval joins boundary, repeat and sampling."),
     ("Sections", "perpendicular to the canal every 1 mm, reformatted from the primary sagittal stack."),
@@ -186,7 +189,7 @@ def _course_row(point: TimepointRecord) -> list[str]:
     verdict = (point.verdict or _DASH).replace("_", " ")
     volume = _with_interval(point.volume_ml, interval_text(point.volume_ci95_ml, 2), decimal)
     change = _with_interval(
-        point.change_percent, interval_text(point.change_ci95_percent, 1, with_sign=True), signed, 1
+        point.decisive_percent, interval_text(point.decisive_ci95_percent, 1, with_sign=True), signed, 1
     )
     numbers = [_DASH if value is None else decimal(value, 0) for value in (point.mcc_percent, point.mscc_percent)]
     days = _DASH if point.days_from_baseline is None else str(point.days_from_baseline)
@@ -221,9 +224,15 @@ def _series(sheet: Sheet, y: float, bottom: float, result: StudyResult) -> None:
 
 def _methods(results: Sequence[StudyResult], comparison: Comparison | None) -> list[tuple[str, list[str]]]:
     """Return how the numbers are defined and what made them, as names and lines."""
-    change = (("Change", _CHANGE),) if comparison else ()
+    change = (("Change", _change_method(comparison)),) if comparison else ()
     said = (*_METHODS, *change, ("Limits", _LIMITS), ("Made by", _made_by(results)))
     return [(name, wrapped(words, _METHOD_PEN, WIDE_MM - _NAME_MM, 2)) for name, words in said]
+
+
+def _change_method(comparison: Comparison) -> str:
+    used = {point.verdict_basis for point in comparison.timepoints}
+    said = [text for basis, text in _CHANGE.items() if basis in used] or list(_CHANGE.values())
+    return " ".join([*said, "a verdict only beyond the interval."])
 
 
 def _methods_height(methods: Sequence[tuple[str, list[str]]]) -> float:

@@ -226,7 +226,9 @@ def _after_baseline(comparison: Comparison, cell: Callable[[TimepointRecord], Ce
 
 def _verdict(visit: TimepointRecord) -> Cell:
     words = {"not_distinguishable": "not distinguishable from no change", None: NOT_ASSESSABLE}
-    return Cell(words.get(visit.verdict, str(visit.verdict).replace("_", " ")))
+    basis = {"paired": "from the paired change", "unpaired": "from independent outlines"}
+    text = words.get(visit.verdict, str(visit.verdict).replace("_", " "))
+    return Cell(text, basis.get(str(visit.verdict_basis), ""))
 
 
 def _paired(visit: TimepointRecord) -> Cell:
@@ -242,11 +244,11 @@ def change_rows(comparison: Comparison) -> tuple[Row, ...]:
         Row("Days from baseline", "", tuple(_optional(v.days_from_baseline, 0) for v in visits)),
         *([Row("Days from end of radiotherapy", "", tuple(_optional(v.days_from_rt_end, 0) for v in visits))] * after),
         Row(
-            "Change of volume",
+            "Change, independent outlines",
             "%",
             _after_baseline(comparison, lambda v: _change(v.change_percent, v.change_ci95_percent)),
         ),
-        Row("Change, paired estimate", "%", _after_baseline(comparison, _paired)),
+        Row("Change, paired", "%", _after_baseline(comparison, _paired)),
         Row(
             "Smallest detectable change",
             "%",

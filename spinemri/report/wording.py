@@ -113,15 +113,21 @@ def change_sentence(comparison: Comparison, number: int | None = None) -> str:
     after = f" after {visit.days_from_baseline} days" if visit.days_from_baseline else ""
     if visit.verdict is None or visit.verdict == "not_assessable":
         return f"Change{after} not assessable.{_reason(comparison)}"
-    if visit.change_percent is None:
+    if visit.decisive_percent is None:
         return f"{_without_percent(visit)}{after}; no change in per cent is given.{_reason(comparison)}"
-    facts = interval_text(visit.change_ci95_percent, 1, with_sign=True)
-    facts = f" ({facts})" if facts else ""
+    facts = _basis(visit)
     if visit.verdict == "not_distinguishable":
-        change = f"{signed(visit.change_percent, 1)}{_SPACE}%"
+        change = f"{signed(visit.decisive_percent, 1)}{_SPACE}%"
         return f"Not distinguishable from no change{after}: {change}{facts}{_detectable(visit)}."
-    change = f"{decimal(abs(visit.change_percent), 1)}{_SPACE}%"
+    change = f"{decimal(abs(visit.decisive_percent), 1)}{_SPACE}%"
     return f"{visit.verdict.capitalize()} by {change}{facts}{after}{_detectable(visit)}."
+
+
+def _basis(visit: TimepointRecord) -> str:
+    """Say in parentheses how the change was measured, and its interval."""
+    kind = "paired" if visit.verdict_basis == "paired" else ""
+    facts = [kind, interval_text(visit.decisive_ci95_percent, 1, with_sign=True)]
+    return f" ({', '.join(filter(None, facts))})" if any(facts) else ""
 
 
 def _without_percent(visit: TimepointRecord) -> str:

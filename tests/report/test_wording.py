@@ -88,6 +88,27 @@ def test_the_verdict_leads(comparison, update, start):
     assert plain(change_sentence(changed(comparison, **update))).startswith(start)
 
 
+# Outlines alone cannot tell this change from none, registered visits can: the two must not be mixed.
+_PAIRED = {
+    "change_percent": -14.4,
+    "change_ci95_percent": (-27.8, 1.3),
+    "paired_change_percent": -15.2,
+    "paired_change_ci95_percent": (-27.0, -3.4),
+    "verdict": "decreased",
+    "verdict_basis": "paired",
+}
+
+
+def test_the_change_beside_the_verdict_is_the_one_it_rests_on(comparison):
+    paired = changed(comparison, **_PAIRED)
+    said = plain(change_sentence(paired))
+    assert said.startswith("Decreased by 15.2 % (paired, 95 % CI -27.0 to -3.4) after 19 days")
+    verdict = next(row for row in change_rows(paired) if row.name == "Verdict").cells[1]
+    assert (verdict.text, verdict.note) == ("decreased", "from the paired change")
+    unpaired = changed(comparison, **{**_PAIRED, "verdict": "not_distinguishable", "verdict_basis": "unpaired"})
+    assert "-14.4 % (95 % CI -27.8 to +1.3)" in plain(change_sentence(unpaired))
+
+
 def test_the_smallest_detectable_change_stands_beside_the_verdict(comparison):
     assert "smallest detectable change 12.0 %" in plain(change_sentence(comparison))
 
@@ -124,9 +145,9 @@ def test_a_reason_is_the_finding_that_explains_it(result):
 
 def test_change_rows_hold_interval_verdict_and_yardsticks(comparison):
     rows = {row.name: row for row in change_rows(comparison)}
-    assert plain(rows["Change of volume"].cells[1].text).startswith("-16.")
-    assert plain(rows["Change of volume"].cells[1].note).startswith("95 % CI -")
+    assert plain(rows["Change, independent outlines"].cells[1].text).startswith("-16.")
+    assert plain(rows["Change, independent outlines"].cells[1].note).startswith("95 % CI -")
     assert rows["Verdict"].cells[1].text == "decreased"
-    assert rows["Change, paired estimate"].cells[1].missing
+    assert rows["Change, paired"].cells[1].missing
     assert rows["Days from end of radiotherapy"].cells[1].text == "7"
     assert rows["Yardstick: recist"].cells[1].text == "stable"
