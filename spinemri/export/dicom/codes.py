@@ -105,6 +105,7 @@ PRIVATE_CODES: dict[str, str] = {
     "CSF_VISIBLE": "Cerebrospinal fluid visible",
     "HIGH_GRADE": "High grade compression (2 or 3)",
     "VERDICT": "Verdict on the change of volume",
+    "VERDICT_BASIS": "Change on which the verdict rests",
     "DECREASED": "Decreased",
     "INCREASED": "Increased",
     "NOT_DISTINCT": "Not distinguishable from no change",

@@ -174,6 +174,11 @@ CHANGE_ANSWERS = (
         },
     ),
     Answer("worst_level", private("WORST_LEVEL")),
+    Answer(
+        "verdict_basis",
+        private("VERDICT_BASIS"),
+        {"paired": private("PAIRED_CHANGE"), "unpaired": private("CHANGE")},
+    ),
     Answer("escc_grade", private("ESCC"), _GRADES),
 )
 
