@@ -37,6 +37,7 @@ CONFIG = """window.config = {
 # WebGL without a graphics card.
 CHROMIUM = ("--no-sandbox", "--use-gl=angle", "--use-angle=swiftshader", "--enable-unsafe-swiftshader")
 PATIENCE_MS = 120_000
+SETTLING_MS, SETTLING_ROUNDS, UNCHANGED = 700, 60, 4
 
 COLOURED = """() => {
   const canvas = document.querySelector('[data-cy="viewport-pane"] canvas');
@@ -184,12 +185,23 @@ def show_segmentation(address: str, study_uid: str, series: str) -> Shown:
     return shown
 
 
-def _read(page: Page, before: int, hosts: set[str]) -> Shown:
+def _settled(page: Page) -> tuple[str, str]:
+    """Number and picture of the slice once both rest: the viewer goes on to a slice that shows a segment."""
     pane = page.locator('[data-cy="viewport-pane"]').first
-    canvas = pane.locator("canvas").first
-    number = pane.locator('[data-cy="viewport-overlay-bottom-right"]').inner_text()
+    seen: list[tuple[str, str]] = []
+    for _ in range(SETTLING_ROUNDS):
+        number = pane.locator('[data-cy="viewport-overlay-bottom-right"]').inner_text()
+        seen.append((number, pane.locator("canvas").first.evaluate("canvas => canvas.toDataURL('image/png')")))
+        if len(seen) >= UNCHANGED and len(set(seen[-UNCHANGED:])) == 1:
+            return seen[-1]
+        page.wait_for_timeout(SETTLING_MS)
+    raise AssertionError(f"the viewport still changes after {SETTLING_ROUNDS * SETTLING_MS / 1000:.0f} s")
+
+
+def _read(page: Page, before: int, hosts: set[str]) -> Shown:
+    number, picture = _settled(page)
     labels = page.locator('[data-cy="segmentation-select-Labelmap"]').locator("xpath=ancestor::*[4]").inner_text()
-    encoded = canvas.evaluate("canvas => canvas.toDataURL('image/png')").partition(",")[2]
+    encoded = picture.partition(",")[2]
     with urllib.request.urlopen(f"data:image/png;base64,{encoded}") as data:
         viewport = np.array(Image.open(io.BytesIO(data.read())).convert("RGB"))
     return Shown(
