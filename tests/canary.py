@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import base64
+import binascii
 import gzip
 import io
 import re
@@ -102,10 +103,18 @@ def unpacked(content: bytes) -> Iterator[bytes]:
     if content[:8] == b"\x89PNG\r\n\x1a\n" or content[:2] == b"\xff\xd8":
         with Image.open(io.BytesIO(content)) as image:
             yield repr(image.info).lower().encode()
-    for match in re.finditer(rb"base64,([A-Za-z0-9+/=\s]+)", content):
-        yield from unpacked(base64.b64decode(match.group(1)))
+    for match in re.finditer(rb"[A-Za-z0-9+/]{64,}={0,2}", content):
+        yield from _decoded(match.group(0))
     for match in re.finditer(rb"stream\r?\n(.*?)endstream", content, flags=re.DOTALL):
         yield from _inflated(match.group(1))
+
+
+def _decoded(text: bytes) -> Iterator[bytes]:
+    """What base64 holds, whether it is announced or not; long words of a script are none."""
+    try:
+        yield from unpacked(base64.b64decode(text))
+    except (binascii.Error, gzip.BadGzipFile):
+        return
 
 
 def _inflated(content: bytes) -> Iterator[bytes]:
