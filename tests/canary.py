@@ -7,6 +7,8 @@ import binascii
 import gzip
 import io
 import re
+import shutil
+import subprocess
 import zipfile
 import zlib
 from collections.abc import Iterator
@@ -105,6 +107,11 @@ def unpacked(content: bytes) -> Iterator[bytes]:
             yield repr(image.info).lower().encode()
     for match in re.finditer(rb"[A-Za-z0-9+/]{64,}={0,2}", content):
         yield from _decoded(match.group(0))
+    start = content.find(b"%PDF-")
+    if start >= 0 and (start == 0 or content[128:132] == b"DICM") and shutil.which("pdftotext"):
+        # Text in a PDF is drawn by numbers of glyphs: only a reader knows the letters.
+        read = subprocess.run(["pdftotext", "-", "-"], input=content[start:], capture_output=True, check=True)
+        yield read.stdout.lower()
     for match in re.finditer(rb"stream\r?\n(.*?)endstream", content, flags=re.DOTALL):
         yield from _inflated(match.group(1))
 
