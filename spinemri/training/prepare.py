@@ -3,17 +3,26 @@
 from __future__ import annotations
 
 import zlib
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from pathlib import Path
 
 import numpy as np
 
 from spinemri.anatomy.preparation import condition_planes, flatten_illumination
-from spinemri.training.real import load_spider, self_labelled_stack, spider_ids, spider_stacks, subregion_stack
+from spinemri.training.real import (
+    SpiderScan,
+    load_spider,
+    self_labelled_scan,
+    self_labelled_stack,
+    spider_ids,
+    spider_stacks,
+    subregion_stack,
+)
 from spinemri.training.stacks import FULL_GROUPS, TrainingStack, describe_stack, save_stack
 
 __all__ = [
     "KINDS",
+    "KINDS_BESIDE_CORD",
     "SUBREGIONS",
     "UNLABELLED",
     "prepare_phantoms",
@@ -26,8 +35,15 @@ KINDS = (
     *("none", "mass", "mass", "mass", "mass+flavum", "mass+disc", "fat+disc", "disc+flavum"),
     *("T1:none", "T1:mass", "T1:mass+disc", "FS:none", "FS:mass"),
     *("mass", "mass", "mass+mass", "mass+mass", "mass+fat", "T1:mass+mass", "FS:mass+mass"),
+    *("mass", "mass", "mass", "mass+mass", "T1:mass", "FS:mass"),
 )
-"""Contrasts and implants per real scan; the scan as it is comes first."""
+"""Contrasts and implants per labelled scan; the scan as it is comes first."""
+
+KINDS_BESIDE_CORD = (
+    *("mass",) * 6,
+    *("mass+mass", "mass+fat", "T1:mass", "T1:mass+mass", "FS:mass", "FS:mass+mass"),
+)
+"""Contrasts and implants per scan that the network labels itself, two of them cervicothoracic."""
 
 UNLABELLED = (
     "cervicothoracic_t2_cord/errsm20_T2w.nii.gz",
@@ -44,11 +60,12 @@ SUBREGIONS = (
 
 _SHARES = {
     "real-none": 0.17,
-    "real-mass": 0.30,
+    "real-mass": 0.29,
     "real-other": 0.06,
-    "real-unlabelled": 0.06,
+    "real-cord": 0.10,
+    "real-unlabelled": 0.05,
     "real-subregion": 0.03,
-    "phantom": 0.38,
+    "phantom": 0.30,
 }
 
 
@@ -56,10 +73,20 @@ def prepare_spider(data: Path, cache: Path, kinds: Sequence[str]) -> None:
     """Write every training scan of SPIDER with each kind of implant; files that exist are kept."""
     for scan in spider_ids(data, validation=False):
         names = [f"real-{_family(kind)}-{scan}-{number}" for number, kind in enumerate(kinds)]
-        if all((cache / f"{name}.npz").exists() for name in names):
-            continue
-        rng = np.random.default_rng(zlib.crc32(scan.encode()))
-        for name, stack in zip(names, spider_stacks(load_spider(data, scan), list(kinds), rng), strict=True):
+        missing = _missing(cache, names)
+        if missing:
+            _write_kinds(load_spider(data, scan), cache, {names[number]: kinds[number] for number in missing})
+
+
+def _missing(cache: Path, names: Sequence[str]) -> list[int]:
+    return [number for number, name in enumerate(names) if not (cache / f"{name}.npz").exists()]
+
+
+def _write_kinds(scan: SpiderScan, cache: Path, kinds: Mapping[str, str]) -> None:
+    """Write one scan with each kind; every file has its own seed, so that it does not matter which are there already."""
+    for name, kind in kinds.items():
+        rng = np.random.default_rng(zlib.crc32(name.encode()))
+        for stack in spider_stacks(scan, [kind], rng):
             save_stack(stack, cache / f"{name}.npz")
 
 
@@ -71,11 +98,20 @@ def _family(kind: str) -> str:
 
 
 def prepare_unlabelled(data: Path, cache: Path) -> None:
-    """Write the scans that the network labels itself, and the patch of labelled parts; files that exist are kept."""
-    for name in UNLABELLED:
-        path = cache / f"real-unlabelled-{Path(name).name.split('_')[0]}.npz"
+    """Write the scans that the network labels itself, with and without implants, and the patch of labelled parts.
+
+    Files that exist are kept.
+    """
+    for file in UNLABELLED:
+        scan = Path(file).name.split("_")[0]
+        path = cache / f"real-unlabelled-{scan}.npz"
         if not path.exists():
-            save_stack(self_labelled_stack(data / name), path)
+            save_stack(self_labelled_stack(data / file), path)
+        names = [f"real-cord-{scan}-{number}" for number in range(len(KINDS_BESIDE_CORD))]
+        missing = _missing(cache, names)
+        if missing:
+            kinds = {names[number]: KINDS_BESIDE_CORD[number] for number in missing}
+            _write_kinds(self_labelled_scan(data / file), cache, kinds)
     path = cache / "real-subregion-6.npz"
     if not path.exists():
         save_stack(subregion_stack(*(data / name for name in SUBREGIONS)), path)

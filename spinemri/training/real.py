@@ -27,6 +27,7 @@ __all__ = [
     "SpiderScan",
     "load_nifti",
     "load_spider",
+    "self_labelled_scan",
     "self_labelled_stack",
     "spider_ids",
     "spider_stacks",
@@ -39,6 +40,7 @@ VALIDATION_IDS = frozenset({"007", "057", "069", "107", "127", "129", "239"})
 _VERTEBRA, _DISC, _SAC = 1, 2, 3
 _ABSENT = frozenset({Tissue.SACRUM, Tissue.MASS_CANAL, Tissue.MASS_OUTSIDE})
 _SURE = 0.8
+_HALF = 0.5
 _BODY_OR_DISC = (Tissue.BODY, Tissue.DISC)
 _SUBREGION_ENDS = (0, 48, 50, 61, 62)
 _SUBREGION_ORDER = (
@@ -240,6 +242,28 @@ def self_labelled_stack(path: Path) -> TrainingStack:
     target = (best[None] == np.arange(len(groups)).reshape(-1, 1, 1, 1)) * np.uint8(255)
     condition = condition_planes("T2", fat_suppressed=False, contrast_enhanced=False)
     return describe_stack(flat.array, target, groups, flat.spacing, condition)
+
+
+def self_labelled_scan(path: Path) -> SpiderScan:
+    """Return a healthy T2 scan with the network's own labels in the numbering of SPIDER, to implant masses into.
+
+    Thoracic canals with their cord are not among the labelled scans; what displaces a cord can be learned only here.
+
+    Parameters
+    ----------
+    path : Path
+        NIfTI file.
+    """
+    volume = load_nifti(path)
+    tissues = segment(volume, "T2", fat_suppressed=False, contrast_enhanced=False)
+    labels = np.zeros(volume.shape, dtype=np.uint8)
+    for label, members in (
+        (_VERTEBRA, (Tissue.BODY, Tissue.POSTERIOR_ELEMENTS)),
+        (_DISC, (Tissue.DISC,)),
+        (_SAC, (Tissue.CORD, Tissue.DURAL_SAC)),
+    ):
+        labels[tissues.fraction(*members).array >= _HALF] = label
+    return SpiderScan(volume, labels, np.zeros(volume.shape, dtype=bool))
 
 
 def subregion_stack(image: Path, labels: Path) -> TrainingStack:

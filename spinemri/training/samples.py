@@ -20,6 +20,9 @@ PATCH = (112, 224)
 
 GROUP_ROWS = 10
 
+_BENDING_PIXELS = 3.0
+"""Largest standard deviation of the random displacement of points about 28 pixels apart."""
+
 _PAINTED = 0.2
 """Share of samples in which every tissue gets a random signal."""
 
@@ -138,9 +141,19 @@ def _patch_pixels(
     scale = np.exp(rng.normal(0, 0.14)) * IN_PLANE_MM
     stretch = np.exp(rng.normal(0, 0.04))
     across, along = np.meshgrid(*(np.arange(n) - (n - 1) / 2 for n in PATCH), indexing="ij")
+    bent_across, bent_along = _bending(rng)
+    across, along = across + bent_across, along + bent_along
     mm_j = scale * stretch * (np.cos(angle) * across - np.sin(angle) * along)
     mm_k = scale / stretch * (np.sin(angle) * across + np.cos(angle) * along)
     return centre_j + mm_j / step_j, centre_k + mm_k / step_k
+
+
+def _bending(rng: np.random.Generator) -> NDArray[np.float64]:
+    """Smooth random displacement of a patch's pixels in both directions, (2, h, w): no two spines have one shape."""
+    coarse = torch.from_numpy(rng.normal(0, rng.uniform(0, _BENDING_PIXELS), (1, 2, 5, 8)))
+    fine = torch.nn.functional.interpolate(coarse, size=PATCH, mode="bicubic", align_corners=True)
+    bent: NDArray[np.float64] = fine[0].numpy()
+    return bent
 
 
 def _span(index: NDArray[np.float64], size: int) -> slice:
