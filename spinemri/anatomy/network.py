@@ -15,7 +15,13 @@ from numpy.typing import NDArray
 from scipy import ndimage
 
 from spinemri.anatomy.model import TissueMap
-from spinemri.anatomy.preparation import IN_PLANE_MM, condition_planes, context_offset, flatten_illumination
+from spinemri.anatomy.preparation import (
+    IN_PLANE_MM,
+    condition_planes,
+    context_offset,
+    flatten_illumination,
+    linear_weights,
+)
 from spinemri.errors import InternalError
 from spinemri.nomenclature import Tissue
 from spinemri.volume import Volume
@@ -25,8 +31,8 @@ __all__ = ["MODEL_NAME", "model_sha256", "segment"]
 MODEL_NAME = "tissues.onnx"
 _STRIDE = 16
 _MAXIMUM_THREADS = 2
-_GLANCES = (0.25, 0.4, 0.6, 0.75)
-_BEFORE_CANAL_MM, _BEHIND_CANAL_MM = 65.0, 55.0
+_GLANCES = (0.3, 0.5, 0.7)
+_BEFORE_CANAL_MM, _BEHIND_CANAL_MM = 60.0, 52.0
 _MINIMUM_CANAL_MM2 = 300.0
 _CANAL = tuple(int(tissue) for tissue in (Tissue.CORD, Tissue.DURAL_SAC, Tissue.EPIDURAL, Tissue.MASS_CANAL))
 
@@ -62,8 +68,8 @@ def segment(
 ) -> TissueMap:
     """Segment a sagittal stack slice by slice.
 
-    The network cannot tell a slice's two neighbours apart: a mirrored patient gets exactly the mirrored result. Four
-    slices are seen whole; where they show the canal, all others are seen from 65 mm before it to 55 mm behind it, and
+    The network cannot tell a slice's two neighbours apart: a mirrored patient gets exactly the mirrored result. Three
+    slices are seen whole; where they show the canal, all others are seen from 60 mm before it to 52 mm behind it, and
     what lies beyond is background.
 
     Parameters
@@ -153,7 +159,7 @@ def _to_working_grid(volume: Volume) -> NDArray[np.float32]:
 def _from_working_grid(
     probability: NDArray[np.float32], start: int, volume: Volume
 ) -> tuple[slice, NDArray[np.float32]]:
-    """Resample (tissues, h, w) back to the slices' own pixels and let it sum to one again.
+    """Resample (tissues, h, w) back to the slices' own pixels; linear interpolation keeps the sum of one.
 
     `start` is the working pixel at which the first row lies; the rows that the result fills come with it. At the edges
     of the slice the outermost working pixels are continued.
@@ -163,20 +169,6 @@ def _from_working_grid(
     first = int(np.ceil(start * scale[0]))
     reaches_end = stop * scale[0] >= size - 1
     rows = slice(first, size if reaches_end else int((stop - 1) * scale[0]) + 1)
-    across = _interpolation(np.arange(rows.start, rows.stop) / scale[0] - start, probability.shape[1])
-    along = _interpolation(np.arange(volume.shape[2]) / scale[1], probability.shape[2])
-    out = np.asarray(across @ probability @ along.T, dtype=np.float32)
-    out /= out.sum(0, keepdims=True)
-    return rows, out
-
-
-def _interpolation(places: NDArray[np.float64], size: int) -> NDArray[np.float32]:
-    """Matrix (places, size) that interpolates linearly between pixels; beyond the edge the outermost one counts."""
-    inside = np.clip(places, 0, size - 1)
-    low = np.minimum(inside.astype(int), max(size - 2, 0))
-    share = (inside - low).astype(np.float32)
-    matrix: NDArray[np.float32] = np.zeros((len(inside), size), dtype=np.float32)
-    every = np.arange(len(inside))
-    matrix[every, low] = 1 - share
-    matrix[every, np.minimum(low + 1, size - 1)] += share
-    return matrix
+    across = linear_weights(np.arange(rows.start, rows.stop) / scale[0] - start, probability.shape[1])
+    along = linear_weights(np.arange(volume.shape[2]) / scale[1], probability.shape[2])
+    return rows, np.asarray(across @ probability @ along.T, dtype=np.float32)

@@ -10,7 +10,7 @@ from scipy import ndimage
 
 from spinemri.volume import Volume
 
-__all__ = ["CONTEXT_MM", "IN_PLANE_MM", "condition_planes", "context_offset", "flatten_illumination"]
+__all__ = ["CONTEXT_MM", "IN_PLANE_MM", "condition_planes", "context_offset", "flatten_illumination", "linear_weights"]
 
 IN_PLANE_MM = 1.0
 """Pixel size at which the network works."""
@@ -56,11 +56,33 @@ def _local_mean(image: NDArray[np.float32], spacing: tuple[float, float, float])
     low = ndimage.uniform_filter(image, every, mode="nearest")[:, :: every[1], :: every[2]]
     sigma = [mm / step / n for mm, step, n in zip(_SMOOTHING_MM, spacing, every, strict=True)]
     smooth = ndimage.gaussian_filter(low, sigma, mode="nearest", truncate=2.5)
-    rate = [1.0 / n for n in every]
-    local: NDArray[np.float32] = ndimage.affine_transform(
-        smooth, rate, output_shape=image.shape, order=1, mode="nearest", output=np.float32
-    )
-    return local
+    back = [linear_weights(np.arange(n) / e, m) for n, e, m in zip(image.shape, every, smooth.shape, strict=True)]
+    return np.asarray(back[1] @ smooth @ back[2].T, dtype=np.float32)
+
+
+def linear_weights(places: NDArray[np.float64], size: int) -> NDArray[np.float32]:
+    """Matrix that interpolates linearly between samples; beyond the edge the outermost one counts.
+
+    Parameters
+    ----------
+    places : (n,) ndarray
+        In units of samples.
+    size : int
+        How many samples there are.
+
+    Returns
+    -------
+    (n, size) ndarray of float32
+        Rows sum to one.
+    """
+    inside = np.clip(places, 0, size - 1)
+    low = np.minimum(inside.astype(int), max(size - 2, 0))
+    share = (inside - low).astype(np.float32)
+    matrix: NDArray[np.float32] = np.zeros((len(inside), size), dtype=np.float32)
+    every = np.arange(len(inside))
+    matrix[every, low] = 1 - share
+    matrix[every, np.minimum(low + 1, size - 1)] += share
+    return matrix
 
 
 def context_offset(slice_pitch_mm: float) -> float:

@@ -98,16 +98,16 @@ def fuse(maps: Iterable[tuple[TissueMap, float]]) -> TissueMap:
     total = first.coverage * np.float32(weight)
     weights = np.full(first.grid.shape, weight, dtype=np.float32)
     for other, share in others:
-        moved = _resample_coverage(other, first.grid)
-        # What the other map does not cover sums to less than one; that deficit is the missing weight.
-        known = moved.sum(0)
-        total += np.float32(share) * moved
-        weights += np.float32(share) * known
+        for tissue in Tissue:
+            moved = _on_grid(other, tissue, first.grid) * np.float32(share)
+            total[tissue] += moved
+            # What the other map does not cover sums to less than one; that deficit is the missing weight.
+            weights += moved
     total /= weights
     return TissueMap(total, first.affine, first.frame_of_reference_uid)
 
 
-def _resample_coverage(tissues: TissueMap, grid: Grid) -> NDArray[np.float32]:
+def _on_grid(tissues: TissueMap, tissue: Tissue, grid: Grid) -> NDArray[np.float32]:
     if tissues.grid.same_as(grid):
-        return tissues.coverage
-    return np.stack([resample(tissues.fraction(tissue), grid).array for tissue in Tissue])
+        return np.asarray(tissues.coverage[tissue])
+    return resample(tissues.fraction(tissue), grid).array

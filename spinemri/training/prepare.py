@@ -83,7 +83,7 @@ def _missing(cache: Path, names: Sequence[str]) -> list[int]:
 
 
 def _write_kinds(scan: SpiderScan, cache: Path, kinds: Mapping[str, str]) -> None:
-    """Write one scan with each kind; every file has its own seed, so that it does not matter which are there already."""
+    """Write one scan with each kind; every file has a seed of its own, whichever are there already."""
     for name, kind in kinds.items():
         rng = np.random.default_rng(zlib.crc32(name.encode()))
         for stack in spider_stacks(scan, [kind], rng):

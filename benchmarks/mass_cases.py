@@ -1,0 +1,160 @@
+"""Real, mass-free scans that training never saw, and the same with grown masses in three contrasts."""
+
+from __future__ import annotations
+
+import zlib
+from collections.abc import Iterator
+from dataclasses import dataclass
+from functools import lru_cache
+from pathlib import Path
+
+import numpy as np
+from grown_masses import POSITIONS, Canal, Grown, grow, painted
+from numpy.typing import NDArray
+
+from spinemri.anatomy.preparation import flatten_illumination
+from spinemri.training.real import VALIDATION_IDS, SpiderScan, load_nifti, load_spider, self_labelled_scan
+from spinemri.training.recolour import as_t1, as_t1_fat_suppressed
+from spinemri.volume import Volume
+
+__all__ = ["CONTRASTS", "MASS_FREE", "MassCase", "case_names", "make_case", "mass_free_scans"]
+
+Floats = NDArray[np.float32]
+
+CONTRASTS = {"T2": ("T2", False, False), "T1": ("T1", False, False), "T1+C FS": ("T1", True, True)}
+"""Weighting, fat suppression and contrast agent of each."""
+
+MASS_FREE = {
+    "lumbar_t2_bodies": ("T2", None),
+    "lumbar_t2_discs": ("T2", None),
+    "lumbar_waterfat_bodies": ("unknown", None),
+    "thoracolumbar_t1_t2_bodies": ("", False),
+    "cervicothoracic_t2_cord": ("T2", False),
+}
+"""Folders of healthy scans besides SPIDER: weighting (by the name if empty), fat suppression."""
+
+BESIDE_CORD = ("errsm11", "errsm21")
+_SLICE_MM = 3.3
+_SMALLEST_ML, _LARGEST_ML = 0.5, 16.0
+_ENHANCEMENT = {"none": (0.9, 1.1), "mild": (1.2, 1.5), "strong": (1.6, 2.2)}
+
+
+@dataclass(frozen=True, eq=False)
+class MassCase:
+    """One mass in one scan.
+
+    Attributes
+    ----------
+    name, region, position, enhancement : str
+    images : dict of str to Volume
+        By contrast, in slices of about 3.3 mm.
+    coverage : (ni, nj, nk) ndarray of float32
+        Of each voxel by the mass.
+    """
+
+    name: str
+    region: str
+    position: str
+    enhancement: str
+    images: dict[str, Volume]
+    coverage: Floats
+
+    @property
+    def volume_ml(self) -> float:
+        """Volume of the mass."""
+        return float(self.coverage.sum()) * self.images["T2"].grid.voxel_volume_mm3 / 1000
+
+
+def case_names(per_position: int = 1) -> list[str]:
+    """Name every case: scan, position and number; twice as many in each scan that shows a cord."""
+    names = []
+    for scan in (*sorted(VALIDATION_IDS), *BESIDE_CORD):
+        repeats = per_position * (2 if scan in BESIDE_CORD else 1)
+        for position in (*POSITIONS, "circumferential"):
+            names += [f"{scan}-{position}-{number}" for number in range(repeats)]
+    return names
+
+
+def make_case(data: Path, name: str) -> MassCase | None:
+    """Grow the mass of a name; None where the canal has no room for it.
+
+    Parameters
+    ----------
+    data : Path
+        Folder of real scans.
+    name : str
+        From `case_names`; it is the seed, too.
+    """
+    scan, position, _ = name.split("-")
+    case, flat = _scan(data, scan)
+    rng = np.random.default_rng(zlib.crc32(f"grown {name}".encode()))
+    canal = Canal(case.labels == 3, (case.labels == 1) | (case.labels == 2), case.image.spacing)
+    wanted = float(np.exp(rng.uniform(np.log(_SMALLEST_ML), np.log(_LARGEST_ML))))
+    mass = grow(canal, position, wanted, rng)
+    if mass is None:
+        return None
+    enhancement = str(rng.choice(list(_ENHANCEMENT)))
+    images = dict(_images(case, flat, mass, enhancement, rng))
+    region = "cord" if scan in BESIDE_CORD else "cauda equina"
+    return MassCase(name, region, position, enhancement, images, _thick(mass.coverage, _slices(case.image)))
+
+
+@lru_cache(maxsize=1)
+def _scan(data: Path, scan: str) -> tuple[SpiderScan, Floats]:
+    if scan in BESIDE_CORD:
+        case = self_labelled_scan(data / "cervicothoracic_t2_cord" / f"{scan}_T2w.nii.gz")
+    else:
+        case = load_spider(data, scan)
+    return case, np.asarray(flatten_illumination(case.image).array)
+
+
+def _images(
+    case: SpiderScan, flat: Floats, mass: Grown, enhancement: str, rng: np.random.Generator
+) -> Iterator[tuple[str, Volume]]:
+    """Show the mass on T2, and on the scan recoloured as T1 and as post-contrast fat-suppressed T1."""
+    parts = (case.labels == 3, case.labels == 2)
+    marrow = float(np.median(flat[case.labels == 1]))
+    plain = {
+        "T2": (flat, marrow * rng.uniform(0.85, 1.5)),
+        "T1": (as_t1(flat, parts, marrow, rng), marrow * rng.uniform(0.6, 1.0)),
+        "T1+C FS": (
+            as_t1_fat_suppressed(flat, parts, marrow, rng),
+            marrow * rng.uniform(*_ENHANCEMENT[enhancement]),
+        ),
+    }
+    seed = int(rng.integers(2**31))
+    count = _slices(case.image)
+    for contrast, (image, signal) in plain.items():
+        shown = painted(image, mass, float(signal), case.image.spacing, seed)
+        yield contrast, Volume(_thick(shown, count), _thick_affine(case.image.affine, count), "nifti")
+
+
+def _slices(image: Volume) -> int:
+    return max(1, round(_SLICE_MM / image.spacing[0]))
+
+
+def _thick(array: Floats, count: int) -> Floats:
+    """Average groups of neighbouring slices, as thick slices do; a rest that fills no slice is left out."""
+    whole = array.shape[0] // count
+    return np.asarray(array[: whole * count].reshape(whole, count, *array.shape[1:]).mean(1), dtype=np.float32)
+
+
+def _thick_affine(affine: NDArray[np.float64], count: int) -> NDArray[np.float64]:
+    out = affine.copy()
+    out[:3, 3] += affine[:3, 0] * (count - 1) / 2
+    out[:3, 0] *= count
+    return out
+
+
+def mass_free_scans(data: Path) -> Iterator[tuple[str, str, bool | None, Volume]]:
+    """Yield name, weighting, fat suppression and image of every mass-free scan that training never saw."""
+    for scan in sorted(VALIDATION_IDS):
+        yield f"spider_t2/{scan}", "T2", False, load_nifti(data / "spider_t2" / f"{scan}_T2w.nii.gz")
+    for folder, (weighting, fat_suppressed) in MASS_FREE.items():
+        for path in sorted((data / folder).glob("*.nii.gz")):
+            name = path.name.removesuffix(".nii.gz")
+            trained = folder.startswith("cervico") and not name.startswith(BESIDE_CORD)
+            if trained or "label" in name or name.endswith("_dseg"):
+                continue
+            known = weighting or ("T1" if "_T1" in name else "T2")
+            yield f"{folder}/{name}", known, fat_suppressed, load_nifti(path)

@@ -1,0 +1,157 @@
+"""Masses in real scans that training never saw, and scans without one: finding, outline, volume.
+
+Run from the checkout; every case is stored in a folder, so that a run that was stopped goes on::
+
+    SPINEMRI_DATA=../shared/data python benchmarks/masses.py OUT
+    SPINEMRI_DATA=../shared/data python benchmarks/masses.py OUT --draw docs/images
+
+The masses come from `grown_masses`, which shares nothing with what training used. Each is shown on the scan's own T2
+and on the same scan recoloured as T1 and as post-contrast fat-suppressed T1; ``all`` is what a study of the three
+gives. A click is the point deepest inside the true mass.
+"""
+
+from __future__ import annotations
+
+import argparse
+import json
+import os
+from collections.abc import Callable, Iterable
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from mass_cases import CONTRASTS, MassCase, case_names, make_case, mass_free_scans
+from numpy.typing import NDArray
+from scipy import ndimage
+
+from spinemri.anatomy.centreline import find_centreline
+from spinemri.anatomy.model import TissueMap
+from spinemri.anatomy.network import model_sha256, segment
+from spinemri.config import Config
+from spinemri.intake.model import Role
+from spinemri.mass.find import find_mass
+from spinemri.mass.model import Mass
+from spinemri.mass.refine import refine_where_found
+from spinemri.mass.segment import fuse
+from spinemri.pipeline.seed import accept_any, keep_nearest
+from spinemri.training.evaluation import dice, surface_distances_mm
+from spinemri.volume import Volume
+
+ROLES = {"T2": Role.SAGITTAL_T2, "T1": Role.SAGITTAL_T1, "T1+C FS": Role.SAGITTAL_T1_POST_FS}
+SETTINGS = Config().mass
+WEIGHTS = SETTINGS.sequence_weights.model_dump()
+
+
+def tissues_of(images: dict[str, Volume]) -> dict[str, TissueMap]:
+    """Segment every contrast, and fuse them as a study is."""
+    maps = {}
+    for contrast, image in images.items():
+        weighting, fat_suppressed, enhanced = CONTRASTS[contrast]
+        maps[contrast] = segment(image, weighting, fat_suppressed=fat_suppressed, contrast_enhanced=enhanced)
+    maps["all"] = fuse((maps[contrast], WEIGHTS[ROLES[contrast].value]) for contrast in images)
+    return maps
+
+
+def measured(tissues: TissueMap, images: list[Volume], click: NDArray[np.float64] | None = None) -> Mass:
+    """Find the mass as a run does, by itself or at a click."""
+    settings = SETTINGS if click is None else accept_any(SETTINGS)
+    refined = refine_where_found(tissues, images, settings)
+    if click is not None:
+        x, y, z = (float(value) for value in click)
+        refined, _ = keep_nearest(refined, (x, y, z))
+    return find_mass(refined, find_centreline(refined), settings)
+
+
+def figures(mass: Mass, case: MassCase) -> dict[str, Any]:
+    """Compare a mass with the truth."""
+    image = case.images["T2"]
+    truth, found = case.coverage >= 0.5, mass.mask.array > 0
+    distance = None
+    if truth.any() and found.any():
+        distance = float(surface_distances_mm(truth, found, image.spacing).mean())
+    return {
+        "volume_ml": float(mass.probability.array.sum()) * image.grid.voxel_volume_mm3 / 1000,
+        "dice": dice(truth, found),
+        "surface_mm": distance,
+        "existence": mass.existence,
+    }
+
+
+def click_in(case: MassCase) -> NDArray[np.float64]:
+    """LPS mm of the point deepest inside the mass."""
+    image = case.images["T2"]
+    depth = ndimage.distance_transform_edt(case.coverage >= 0.5, sampling=image.spacing)
+    index = np.unravel_index(int(depth.argmax()), depth.shape)
+    return np.asarray(image.grid.to_lps(np.array([index], dtype=float))[0])
+
+
+def case_record(case: MassCase) -> dict[str, Any]:
+    """Measure one mass on every contrast alone and on all together, each with and without a click."""
+    maps, click = tissues_of(case.images), click_in(case)
+    results = {}
+    for contrast, tissues in maps.items():
+        images = list(case.images.values()) if contrast == "all" else [case.images[contrast]]
+        results[contrast] = figures(measured(tissues, images), case)
+        results[f"{contrast}, click"] = figures(measured(tissues, images, click), case)
+    return {
+        "truth_ml": case.volume_ml,
+        "region": case.region,
+        "position": case.position,
+        "enhancement": case.enhancement,
+        "results": results,
+    }
+
+
+def mass_free_record(image: Volume, weighting: str, *, fat_suppressed: bool | None) -> dict[str, Any]:
+    """Say what is taken for a mass where there is none."""
+    tissues = segment(image, weighting, fat_suppressed=fat_suppressed, contrast_enhanced=False)
+    mass = measured(tissues, [image])
+    volume = float(mass.probability.array.sum()) * image.grid.voxel_volume_mm3 / 1000
+    return {"weighting": weighting, "volume_ml": volume, "existence": mass.existence}
+
+
+def stored(path: Path, make: Callable[[], dict[str, Any] | None]) -> None:
+    """Make a record unless it is there."""
+    if path.exists():
+        return
+    record = make()
+    partial = path.with_suffix(".part")
+    partial.write_text(json.dumps(record))
+    partial.replace(path)
+    print(path.stem, flush=True)
+
+
+def run(data: Path, folder: Path, names: Iterable[str]) -> None:
+    """Measure every case that is not stored yet."""
+    folder.mkdir(parents=True, exist_ok=True)
+
+    def of_case(name: str) -> dict[str, Any] | None:
+        case = make_case(data, name)
+        return None if case is None else case_record(case)
+
+    for scan, weighting, fat_suppressed, image in mass_free_scans(data):
+        path = folder / f"free-{scan.replace('/', '-')}.json"
+        stored(path, lambda i=image, w=weighting, f=fat_suppressed: mass_free_record(i, w, fat_suppressed=f))
+    for name in names:
+        stored(folder / f"mass-{name}.json", lambda n=name: of_case(n))
+
+
+def main() -> None:
+    """Measure what is missing, then print the tables."""
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("out", type=Path, help="folder for the records; one below it per network")
+    parser.add_argument("--data", type=Path, default=Path(os.environ.get("SPINEMRI_DATA", "../shared/data")))
+    parser.add_argument("--repeats", type=int, default=1, help="masses per scan and position (beside a cord, twice)")
+    parser.add_argument("--draw", type=Path, help="folder for the plots")
+    arguments = parser.parse_args()
+    from mass_tables import draw, print_tables  # noqa: PLC0415 - matplotlib is slow to import
+
+    folder = arguments.out / model_sha256()[:12]
+    run(arguments.data, folder, case_names(arguments.repeats))
+    print_tables(folder)
+    if arguments.draw:
+        draw(folder, arguments.draw)
+
+
+if __name__ == "__main__":
+    main()
