@@ -7,38 +7,35 @@ from itertools import pairwise
 import numpy as np
 from numpy.typing import NDArray
 
+from spinemri.anatomy.endplates import Endplate, endplates
 from spinemri.anatomy.model import Centreline, Levels
-from spinemri.measure.record import AlternativeRecord, DiscRecord, LevelsRecord, VertebraRecord
+from spinemri.measure.record import AlternativeRecord, DiscRecord, EndplateRecord, LevelsRecord, VertebraRecord
 from spinemri.nomenclature import vertebra_id
+from spinemri.volume import Volume
 
 __all__ = ["arc_position_mm", "levels_record", "vertebra_of_sections", "vertebra_positions_mm"]
+
+_FEWEST_VOXELS = 100
 
 USUAL_VERTEBRA_MM = 25.0
 """Distance between neighbouring vertebrae where only one is known; between thoracic (20-27) and lumbar (30-38) ones."""
 
 
-def levels_record(levels: Levels) -> LevelsRecord:
+def levels_record(levels: Levels, level_map: Volume) -> LevelsRecord:
     """Return the named levels as a record.
 
     Parameters
     ----------
     levels : Levels
+    level_map : Volume
+        Ids of vertebrae and discs, from which the endplates come.
 
     Returns
     -------
     LevelsRecord
         `id` after VerSe; None where the numbering is unknown.
     """
-    vertebrae = tuple(
-        VertebraRecord(
-            name=v.name,
-            id=None if v.name is None else vertebra_id(v.name),
-            centre_lps_mm=v.centre_lps_mm,
-            complete=v.complete,
-            confidence=v.confidence,
-        )
-        for v in levels.vertebrae
-    )
+    vertebrae = tuple(_vertebra_record(levels, number, level_map) for number in range(len(levels.vertebrae)))
     discs = tuple(DiscRecord(name=d.name, centre_lps_mm=d.centre_lps_mm) for d in levels.discs)
     second = levels.alternative
     return LevelsRecord(
@@ -49,6 +46,32 @@ def levels_record(levels: Levels) -> LevelsRecord:
         discs=discs,
         alternative=None if second is None else AlternativeRecord(**vars(second)),
     )
+
+
+def _vertebra_record(levels: Levels, number: int, level_map: Volume) -> VertebraRecord:
+    vertebra = levels.vertebrae[number]
+    superior, inferior = _endplates(levels, number, level_map)
+    return VertebraRecord(
+        name=vertebra.name,
+        id=None if vertebra.name is None else vertebra_id(vertebra.name),
+        centre_lps_mm=vertebra.centre_lps_mm,
+        complete=vertebra.complete,
+        confidence=vertebra.confidence,
+        superior_endplate=None if superior is None else EndplateRecord(**vars(superior)),
+        inferior_endplate=None if inferior is None else EndplateRecord(**vars(inferior)),
+    )
+
+
+def _endplates(levels: Levels, number: int, level_map: Volume) -> tuple[Endplate | None, Endplate | None]:
+    """Endplates of one body, seen along the line between its neighbours; none of a body that is cut or has no name."""
+    vertebra, last = levels.vertebrae[number], len(levels.vertebrae) - 1
+    if vertebra.name is None or not vertebra.complete or last < 1:
+        return None, None
+    above, below = (levels.vertebrae[n].centre_lps_mm for n in (max(0, number - 1), min(last, number + 1)))
+    voxels = np.argwhere(level_map.array == vertebra_id(vertebra.name))
+    if len(voxels) < _FEWEST_VOXELS:
+        return None, None
+    return endplates(voxels, level_map.grid, np.subtract(above, below))
 
 
 def arc_position_mm(points_lps: NDArray[np.float64], centreline: Centreline) -> NDArray[np.float64]:

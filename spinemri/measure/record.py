@@ -72,14 +72,23 @@ class SeriesRecord(Record):
     reason: str
 
 
+class EndplateRecord(Record):
+    """Plane of an endplate: a point over or under the body's centre and the unit vector out of the body."""
+
+    point_lps_mm: Point
+    normal_lps: Point
+
+
 class VertebraRecord(Record):
-    """One vertebra; `id` after VerSe."""
+    """One vertebra; `id` after VerSe. Endplates only of complete, named bodies whose face is seen."""
 
     name: str | None
     id: int | None
     centre_lps_mm: Point
     complete: bool
     confidence: float
+    superior_endplate: EndplateRecord | None = None
+    inferior_endplate: EndplateRecord | None = None
 
 
 class DiscRecord(Record):

@@ -90,7 +90,7 @@ def measure_study(images: Mapping[Role, Volume], primary: Role, anatomy: Anatomy
         signal, apart = measure_signal(images, primary, anatomy.tissues.grid, regions)
         flags += (*missing, *apart)
     return Measured(
-        levels=levels_record(anatomy.levels),
+        levels=levels_record(anatomy.levels, anatomy.level_map),
         mass=mass_record(mass, anatomy.levels, canal, extent, signal),
         compromise=compromise,
         profile=profile_rows(canal),
@@ -119,7 +119,7 @@ def _without_canal(anatomy: Anatomy) -> Measured:
     )
     flags = () if any(f.severity is Severity.ERROR for f in anatomy.flags) else (flag,)
     nothing = MassRecord(status="not_assessable")
-    return Measured(levels_record(anatomy.levels), nothing, CompromiseRecord(), (), flags)
+    return Measured(levels_record(anatomy.levels, anatomy.level_map), nothing, CompromiseRecord(), (), flags)
 
 
 def _epidural_outlined(anatomy: Anatomy) -> bool:

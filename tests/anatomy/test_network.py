@@ -75,13 +75,13 @@ def _dice(first: np.ndarray, second: np.ndarray) -> float:
 
 
 def test_what_lies_far_before_and_behind_the_canal_is_background(monkeypatch: pytest.MonkeyPatch) -> None:
-    """A canal 60 mm from the front of a deep image: 65 mm before it is all there is, 55 mm behind it is not."""
+    """A canal 60 mm from the front of a deep image: 60 mm before it is all there is, 52 mm behind it is not."""
     monkeypatch.setattr(network, "_infer", _canal_seen_by_depth)
     tissues = segment(_deep(), "T2")
     known = np.flatnonzero((tissues.coverage[Tissue.BACKGROUND] < 1).any((0, 2))) * 0.8
     # Working pixels of 1 mm: the canal fills 60 to 75 mm.
     assert known.min() == 0
-    assert known.max() == pytest.approx(74 + 55, abs=1)
+    assert known.max() == pytest.approx(74 + 52, abs=1)
     assert np.allclose(tissues.coverage.sum(0), 1, atol=1e-5)
 
 

@@ -27,13 +27,14 @@ def test_vertebrae_lie_at_their_middles_and_share_discs_by_halves(patient):
 
 def test_levels_without_names_keep_their_places(patient):
     anatomy, _ = patient(names=(None,) * 8)
-    record = levels_record(anatomy.levels)
+    record = levels_record(anatomy.levels, anatomy.level_map)
     assert record.numbering == "unknown"
     assert [v.id for v in record.vertebrae] == [None] * 8
     assert record.vertebrae[2].centre_lps_mm == anatomy.levels.vertebrae[2].centre_lps_mm
 
 
 def test_ids_follow_verse(patient):
-    record = levels_record(patient()[0].levels)
+    anatomy = patient()[0]
+    record = levels_record(anatomy.levels, anatomy.level_map)
     assert [v.id for v in record.vertebrae] == list(range(10, 18))
     assert record.discs[3].name == "T6/7"
