@@ -14,8 +14,12 @@ from spinemri.measure.record import Measurements
 
 ROOT = Path(__file__).parents[1]
 CODE = re.compile(r"[A-Z][A-Z0-9]*(_[A-Z0-9]+)+")
-NOT_CODES = {"FLUID_ATTENUATED", "PROTON_DENSITY", "SPINEMRI_PHANTOM", "T2_STAR"}
-"""Values of DICOM that look like codes of ours."""
+NOT_CODES = {
+    *("FLUID_ATTENUATED", "PROTON_DENSITY", "SPINEMRI_PHANTOM", "T2_STAR"),
+    *("OMP_NUM_THREADS", "OPENBLAS_NUM_THREADS", "MKL_NUM_THREADS", "NUMEXPR_NUM_THREADS"),
+    "ITK_GLOBAL_DEFAULT_NUMBER_OF_THREADS",
+}
+"""Values of DICOM and variables of libraries that look like codes of ours."""
 
 SHORT_CODES = {"DERIVED", "DICOMDIR", "LOCALIZER", "SUBTRACTION"}
 """Codes of one word that come from tables."""
@@ -69,7 +73,7 @@ def test_every_code_is_explained_and_no_other() -> None:
     assert documented == codes_in_the_code()
 
 
-@pytest.mark.parametrize("command", ["inspect", "run", "compare", "measure", "phantom", "send"])
+@pytest.mark.parametrize("command", ["inspect", "run", "compare", "measure", "phantom", "send", "batch"])
 def test_every_option_of_every_command_is_in_the_guide(command: str) -> None:
     # Wide, so that no option is broken over two lines.
     shown = CliRunner(env={"COLUMNS": "200"}).invoke(app, [command, "--help"]).stdout

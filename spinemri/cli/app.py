@@ -22,7 +22,26 @@ from spinemri.cli.archives import (
     Timeout,
     inputs,
 )
+from spinemri.cli.batch import EPILOG, batch
 from spinemri.cli.failures import guarded, stop_on_termination
+from spinemri.cli.options import (
+    Contrast,
+    Debug,
+    Deidentify,
+    DeidentifyKey,
+    Dicom,
+    JsonLog,
+    LabelsOfStudies,
+    Level,
+    Out,
+    Overwrite,
+    Profile,
+    Quiet,
+    Segmenter,
+    Studies,
+    Study,
+    StudyOrNone,
+)
 
 __all__ = ["app", "main"]
 
@@ -37,34 +56,6 @@ app = typer.Typer(
     pretty_exceptions_enable=False,
     context_settings={"help_option_names": ["-h", "--help"]},
 )
-
-Study = Annotated[Path, typer.Argument(metavar="DIR", help="Folder, zip or file: DICOM, NIfTI or BIDS.")]
-StudyOrNone = Annotated[Path | None, typer.Argument(metavar="DIR", help="Folder, zip or file: DICOM, NIfTI or BIDS.")]
-Studies = Annotated[
-    list[Path] | None, typer.Argument(metavar="DIR...", help="One folder a study, or one that holds several.")
-]
-Out = Annotated[Path, typer.Option("--out", "-o", help="Folder for the results.")]
-Profile = Annotated[str, typer.Option("--config", help="Profile (default, emh, metastasis) or YAML file.")]
-Contrast = Annotated[str | None, typer.Option("--contrast", help="What NIfTI input shows: T1, T2, STIR or T1c.")]
-Level = Annotated[
-    list[str] | None, typer.Option("--level", help="A vertebra you can see: T12@x,y,z in LPS mm; repeatable.")
-]
-LabelsOfStudies = Annotated[
-    list[Path] | None, typer.Option("--labels", help="Masks in place of the network, one per study.")
-]
-Segmenter = Annotated[
-    str | None, typer.Option("--segmenter", help="Tool that outlines the tissues: totalspineseg, spineps or sct.")
-]
-Dicom = Annotated[bool, typer.Option("--dicom/--no-dicom", help="Write DICOM objects, if the input is DICOM.")]
-Deidentify = Annotated[bool, typer.Option("--deidentify", help="Leave nothing that identifies the patient.")]
-DeidentifyKey = Annotated[
-    Path | None,
-    typer.Option("--deidentify-key", help="File with the secret of the pseudonyms; implies --deidentify."),
-]
-Overwrite = Annotated[bool, typer.Option("--overwrite", help="Replace the results of an earlier run.")]
-Quiet = Annotated[bool, typer.Option("--quiet", "-q", help="Print nothing but errors.")]
-JsonLog = Annotated[bool, typer.Option("--json-log", help="Progress as JSON lines on stderr.")]
-Debug = Annotated[bool, typer.Option("--debug", help="Show tracebacks and library warnings.")]
 
 
 def main() -> None:
@@ -316,3 +307,6 @@ def send(
             out, peer, timeout_s=timeout, retries=retries, receipt=receipt, again=again, quiet=quiet, json_log=json_log
         )
         finish_send(outcomes, peer, receipt, quiet=quiet)
+
+
+app.command(epilog=EPILOG)(batch)

@@ -1,0 +1,182 @@
+"""Subjects and visits in a tree of DICOM files, told apart by what the headers say and not by names of folders."""
+
+from __future__ import annotations
+
+import hashlib
+import os
+from collections import defaultdict
+from collections.abc import Callable, Iterator, Sequence
+from dataclasses import dataclass, field
+from pathlib import Path
+
+from spinemri.batch.looking import frame_voxels
+from spinemri.batch.model import Visit
+from spinemri.errors import InputError
+from spinemri.intake.headers import read_headers
+from spinemri.intake.model import Study
+from spinemri.intake.pseudonyms import Deidentification, pseudonyms_for
+from spinemri.intake.sources import Source, find_sources
+from spinemri.intake.tags import Frame
+
+__all__ = ["find_dicom_visits"]
+
+_NAME_DIGITS = 10
+_NO_IMAGES = {".txt", ".csv", ".tsv", ".json", ".md", ".pdf", ".xml", ".html", ".yaml", ".yml", ".jpg", ".png"}
+_JUNK = {"dicomdir", "thumbs.db", ".ds_store", "desktop.ini", "readme", "license"}
+
+Listener = Callable[[int], None]
+
+
+@dataclass
+class _Found:
+    """One study while it is being gathered."""
+
+    patient_key: str = ""
+    date: str = ""
+    voxels: int = 0
+    files: dict[Path, list[Path]] = field(default_factory=lambda: defaultdict(list))
+
+
+def find_dicom_visits(
+    root: Path, deidentification: Deidentification | None = None, listener: Listener = lambda _files: None
+) -> list[Visit]:
+    """Find every DICOM study below a folder; a folder of images without any is a visit, too, and will say why.
+
+    Subjects are called after the hash of their patient id, or its pseudonym if results are de-identified; visits after
+    their date, or a hash.
+
+    Parameters
+    ----------
+    root : Path
+    deidentification : Deidentification or None
+    listener : callable
+        Hears how many files were looked at so far.
+
+    Returns
+    -------
+    list of Visit
+    """
+    studies: dict[str, _Found] = defaultdict(_Found)
+    silent: list[Path] = []
+    seen = 0
+    for place, sources in _units(root):
+        frames = read_headers(sources).frames
+        for frame in frames:
+            _add(studies[frame.identity.study_uid], place, frame)
+        if not frames:
+            silent.append(place)
+        seen += len(sources)
+        listener(seen)
+    visits = _named(root, studies, deidentification)
+    return visits + _unusable(root, silent, studies)
+
+
+def _units(root: Path) -> Iterator[tuple[Path, list[Source]]]:
+    """Yield each folder with its own files, and each zip archive with its members."""
+    for folder, folders, names in os.walk(root, onerror=_unreadable):
+        folders.sort()
+        plain = []
+        for name in sorted(names):
+            file = Path(folder) / name
+            if name.startswith(".") or name.lower() in _JUNK or file.suffix.lower() in _NO_IMAGES:
+                continue
+            if file.suffix.lower() == ".zip":
+                yield file, _members(file)
+            else:
+                plain.append(Source(name, file))
+        if plain:
+            yield Path(folder), plain
+
+
+def _unreadable(error: OSError) -> None:
+    raise InputError(
+        "SOURCE_UNREADABLE",
+        f"A folder of the source cannot be read ({error.strerror or type(error).__name__}).",
+        "Check the share and the permissions, then run the same command again.",
+    ) from error
+
+
+def _members(file: Path) -> list[Source]:
+    try:
+        return list(find_sources(file)[0])
+    except (InputError, OSError):
+        return []
+
+
+def _add(found: _Found, place: Path, frame: Frame) -> None:
+    found.patient_key = found.patient_key or frame.identity.patient_key
+    found.date = found.date or frame.identity.study_date
+    found.voxels += frame_voxels([frame])
+    files = found.files[place]
+    if not files or files[-1] != frame.source.path:
+        files.append(frame.source.path)
+
+
+def _named(root: Path, studies: dict[str, _Found], deidentification: Deidentification | None) -> list[Visit]:
+    """Name each study and find the smallest folder that holds it and no other."""
+    places: dict[Path, set[str]] = defaultdict(set)
+    for uid, found in studies.items():
+        for place in found.files:
+            for folder in (place, *_parents(place, root)):
+                places[folder].add(uid)
+    visits = []
+    for uid, found in sorted(studies.items()):
+        path = _common(found.files, root)
+        alone = places[path] == {uid}
+        files = () if alone else tuple(sorted({file for listed in found.files.values() for file in listed}))
+        subject, date = _subject(uid, found, deidentification), found.date
+        visits.append(Visit(subject, _hashed(uid), path, files, date, found.voxels))
+    return visits if deidentification else _dated(visits)
+
+
+def _parents(place: Path, root: Path) -> list[Path]:
+    return [root, *(root / parent for parent in place.relative_to(root).parents)] if place != root else []
+
+
+def _common(places: Sequence[Path] | dict[Path, list[Path]], root: Path) -> Path:
+    common = Path(os.path.commonpath([str(place) for place in places]))
+    return common if common.is_relative_to(root) else root
+
+
+def _subject(uid: str, found: _Found, deidentification: Deidentification | None) -> str:
+    if deidentification is not None:
+        stub = Study(uid, "", found.patient_key, (), (), uid)
+        return pseudonyms_for([stub], deidentification).patient_id.replace("-", "")[: _NAME_DIGITS + 1]
+    return f"P{found.patient_key[:_NAME_DIGITS]}" if found.patient_key else f"U{_hashed(uid)}"
+
+
+def _hashed(text: str) -> str:
+    return hashlib.sha256(text.encode()).hexdigest()[:_NAME_DIGITS]
+
+
+def _dated(visits: list[Visit]) -> list[Visit]:
+    """Call visits after their dates; where a subject has two on one day, their hash follows."""
+    days: dict[tuple[str, str], int] = defaultdict(int)
+    for visit in visits:
+        days[visit.subject, visit.date] += 1
+    named = []
+    for visit in visits:
+        day = visit.date.replace("-", "")
+        alone = day and days[visit.subject, visit.date] == 1
+        name = day if alone else f"{day}{visit.name}"
+        named.append(_renamed(visit, name))
+    return named
+
+
+def _renamed(visit: Visit, name: str) -> Visit:
+    return Visit(visit.subject, name, visit.path, visit.files, visit.date, visit.voxels)
+
+
+def _unusable(root: Path, silent: list[Path], studies: dict[str, _Found]) -> list[Visit]:
+    """Make a visit of each highest folder that holds files, but no MR image anywhere below it."""
+    useful = {folder for found in studies.values() for place in found.files for folder in (place, *place.parents)}
+    tops = set()
+    for place in silent:
+        if place in useful:
+            # Beside the images of a study: the run gives a reason for each file.
+            continue
+        top = place
+        while top.parent not in useful and root not in (top.parent, top):
+            top = top.parent
+        tops.add(top)
+    return [Visit(f"X{_hashed(top.relative_to(root).as_posix())}", "1", top) for top in sorted(tops)]

@@ -1,0 +1,108 @@
+"""What a process does with one task: exactly what `spinemri run` and `spinemri compare` do."""
+
+from __future__ import annotations
+
+import shutil
+import tempfile
+from collections.abc import Iterator
+from contextlib import ExitStack, contextmanager
+from pathlib import Path
+
+from spinemri import __version__
+from spinemri.anatomy.network import model_sha256
+from spinemri.batch.model import Visit
+from spinemri.batch.stamp import content_sha256, input_bytes
+from spinemri.batch.task import Orders, Outcome, Task
+from spinemri.errors import UsageError
+from spinemri.intake.pseudonyms import Deidentification
+from spinemri.pipeline import Options, compare_studies, remeasure, run_study
+
+__all__ = ["options_of", "perform", "software"]
+
+
+def software() -> tuple[str, str]:
+    """Return the version and the hash of the network of this installation."""
+    return __version__, model_sha256()
+
+
+def perform(task: Task) -> Outcome:
+    """Measure or compare, into a folder that appears whole or not at all.
+
+    Parameters
+    ----------
+    task : Task
+
+    Returns
+    -------
+    Outcome
+        Done, with the hash of what was read.
+
+    Raises
+    ------
+    SpineMRIError
+        As `run_study` and `compare_studies`; WORKER_DIFFERS if this machine has another version or network.
+    """
+    _refuse_other_software(task.orders)
+    _sweep(task.out)
+    content = content_sha256(task.visits)
+    if task.remeasure:
+        remeasure(task.out)
+    else:
+        _measure(task)
+    written = sum(file.stat().st_size for file in task.out.rglob("*") if file.is_file())
+    return Outcome("done", content_sha256=content, input_bytes=input_bytes(task.visits), output_bytes=written)
+
+
+def _refuse_other_software(orders: Orders) -> None:
+    if orders.software not in {("", ""), software()}:
+        version, model = software()
+        raise UsageError(
+            "WORKER_DIFFERS",
+            f"A worker has spinemri {version} with the network {model[:12]}, the batch another.",
+            "Install the same version on all machines.",
+        )
+
+
+def _sweep(out: Path) -> None:
+    """Remove what a killed process has left beside the results."""
+    for rest in out.parent.glob(f".{out.name}.partial-*"):
+        shutil.rmtree(rest, ignore_errors=True)
+
+
+def _measure(task: Task) -> None:
+    with ExitStack() as stack:
+        paths = [stack.enter_context(_only_its_files(visit)) for visit in task.visits]
+        if task.kind == "comparison":
+            compare_studies(paths, task.out, options_of(task), task.radiotherapy)
+        else:
+            run_study(paths[0], task.out, options_of(task))
+
+
+def options_of(task: Task) -> Options:
+    """Return the options that `spinemri run` or `spinemri compare` would be given."""
+    orders, first = task.orders, task.visits[0]
+    key = orders.key_file.read_bytes().strip() if orders.key_file else b""
+    labels = tuple(visit.labels for visit in task.visits if visit.labels is not None)
+    return Options(
+        config=orders.config,
+        contrast=orders.contrast,
+        labels=labels if len(labels) == len(task.visits) else (),
+        with_mass=orders.with_mass,
+        mass_seed_lps_mm=first.mass_seed_lps_mm if task.kind == "visit" else None,
+        levels=first.levels,
+        dicom=orders.dicom,
+        overwrite=True,
+        deidentification=Deidentification(key) if orders.key_file else None,
+    )
+
+
+@contextmanager
+def _only_its_files(visit: Visit) -> Iterator[Path]:
+    """Give the folder of a visit; where others share it, a folder of links to its own files."""
+    if not visit.files:
+        yield visit.path
+        return
+    with tempfile.TemporaryDirectory(prefix="spinemri-") as folder:
+        for number, file in enumerate(visit.files):
+            (Path(folder) / f"{number:06d}{file.suffix}").symlink_to(file)
+        yield Path(folder)
