@@ -55,10 +55,11 @@ def tissues_of(images: dict[str, Volume]) -> dict[str, TissueMap]:
 def measured(tissues: TissueMap, images: list[Volume], click: NDArray[np.float64] | None = None) -> Mass:
     """Find the mass as a run does, by itself or at a click."""
     settings = SETTINGS if click is None else accept_any(SETTINGS)
-    refined = refine_where_found(tissues, images, settings)
-    if click is not None:
-        x, y, z = (float(value) for value in click)
-        refined, _ = keep_nearest(refined, (x, y, z))
+    if click is None:
+        refined = refine_where_found(tissues, images, settings)
+    else:
+        point = (float(click[0]), float(click[1]), float(click[2]))
+        refined, _ = keep_nearest(refine_where_found(tissues, images, settings, point), point)
     return find_mass(refined, find_centreline(refined), settings)
 
 

@@ -67,7 +67,7 @@ class MassSettings(Settings):
     Attributes
     ----------
     existence_threshold : float
-        Score in 0..1 above which a mass is said to exist.
+        Probability above which a mass is said to exist.
     minimum_volume_ml : float
         Smallest volume in ml that is reported.
     sequence_weights : SequenceWeights

@@ -88,6 +88,7 @@ MEASUREMENT_COLUMNS: tuple[Column[Measurements], ...] = (
     _field("level_anchor", "What the level names were counted from.", "levels.anchor"),
     _field("level_confidence", "Probability that the level names are right, 0 to 1.", "levels.confidence"),
     _mass("mass_status", "measured, not_found or not_assessable.", "status"),
+    _mass("mass_existence_probability", "Probability that there is a mass at all, 0 to 1.", "existence_probability"),
     _mass("volume_ml", "Volume of the mass in ml: sum of the mass probability times the voxel volume."),
     _mass("volume_sd_ml", "Standard deviation of the volume in ml."),
     _mass("volume_ci95_low_ml", "Lower end of the 95 % confidence interval of the volume in ml.", "volume_ci95_ml.0"),

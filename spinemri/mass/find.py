@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
+from dataclasses import dataclass
 from typing import Protocol
 
 import cc3d
@@ -11,12 +13,13 @@ from scipy import ndimage
 
 from spinemri.anatomy.model import Centreline, TissueMap
 from spinemri.errors import Flag, Severity
+from spinemri.mass.existence import SMALLEST_CANDIDATE_ML, existence_probability
 from spinemri.mass.model import Compartment, Mass, MassComponent
 from spinemri.mass.uncertainty import volume_log_sd
 from spinemri.nomenclature import Tissue
 from spinemri.volume import Volume
 
-__all__ = ["MassThresholds", "find_mass"]
+__all__ = ["Candidate", "MassThresholds", "candidates", "find_mass"]
 
 _CORE = 0.5
 _REACH = 0.3
@@ -32,7 +35,7 @@ class MassThresholds(Protocol):
 
     @property
     def existence_threshold(self) -> float:
-        """Score in 0..1 above which a mass is said to exist."""
+        """Probability above which a mass is said to exist."""
         ...
 
     @property
@@ -45,9 +48,9 @@ def find_mass(tissues: TissueMap, centreline: Centreline | None, settings: MassT
     """Decide whether there is a mass, and describe it.
 
     Parts are connected regions where mass takes three tenths of the voxels or more. A part counts if its core, the
-    voxels that mass fills by half or more, holds the minimum volume, the core's score reaches the threshold, and it
-    comes within 20 mm of the canal's centre. Each keeps the coverage within 3 mm or one and a half slices of it, so
-    that partial volume at its border counts towards the volume, in the neighbouring slices too.
+    voxels that mass fills by half or more, holds the minimum volume, the probability that it exists reaches the
+    threshold, and it comes within 20 mm of the canal's centre. Each keeps the coverage within 3 mm or one and a half
+    slices of it, so that partial volume at its border counts towards the volume, in the neighbouring slices too.
 
     Parameters
     ----------
@@ -64,33 +67,69 @@ def find_mass(tissues: TissueMap, centreline: Centreline | None, settings: MassT
         flag = Flag("NO_CANAL", "No spinal canal was found, so no mass can be looked for.", Severity.ERROR)
         return _nothing(tissues, "not_assessable", 0.0, (flag,))
     coverage = tissues.fraction(*_MASS)
-    parts = cc3d.connected_components(np.asarray(coverage.array >= _REACH), connectivity=18)
-    kept, best = _keep(parts, coverage, centreline, settings)
+    found = list(candidates(coverage, centreline))
+    best = max((candidate.existence for candidate in found), default=0.0)
+    kept = np.zeros(coverage.shape, dtype=bool)
+    for candidate in found:
+        large = candidate.core_ml > 0.0 and candidate.core_ml >= settings.minimum_volume_ml
+        if large and candidate.existence >= settings.existence_threshold:
+            kept[candidate.box] |= candidate.part
     if not kept.any():
         return _nothing(tissues, "not_found", best, ())
     return _describe(tissues, coverage, kept, centreline, best)
 
 
-def _keep(
-    parts: NDArray[np.uint32], coverage: Volume, centreline: Centreline, settings: MassThresholds
-) -> tuple[NDArray[np.bool_], float]:
-    """Union of the parts that count, and the best score of any part large enough."""
-    kept = np.zeros(parts.shape, dtype=bool)
-    best = 0.0
+@dataclass(frozen=True, eq=False)
+class Candidate:
+    """A connected part of what the network took for mass.
+
+    Attributes
+    ----------
+    box : tuple of slice
+        Where it lies.
+    part : ndarray of bool
+        Its voxels within the box.
+    volume_ml, core_ml : float
+        Sum of the coverage, over all of it and where that is a half or more.
+    coverage : float
+        Mean.
+    """
+
+    box: tuple[slice, slice, slice]
+    part: NDArray[np.bool_]
+    volume_ml: float
+    core_ml: float
+    coverage: float
+
+    @property
+    def existence(self) -> float:
+        """Probability that it is a mass."""
+        return existence_probability(self.volume_ml, self.coverage)
+
+
+def candidates(coverage: Volume, centreline: Centreline) -> Iterator[Candidate]:
+    """Yield every connected part that may be a mass.
+
+    Parameters
+    ----------
+    coverage : Volume
+        By mass.
+    centreline : Centreline
+
+    Yields
+    ------
+    Candidate
+        Parts within reach of the canal, specks left out.
+    """
+    parts = cc3d.connected_components(np.asarray(coverage.array >= _REACH), connectivity=18)
+    voxel_ml = coverage.grid.voxel_volume_mm3 / 1000
     for label, box in enumerate(ndimage.find_objects(parts), start=1):
         part = parts[box] == label
-        inside = part & (coverage.array[box] >= _CORE)
-        values = coverage.array[box][inside]
-        volume_ml = float(values.sum()) * coverage.grid.voxel_volume_mm3 / 1000
-        if not inside.any() or volume_ml < settings.minimum_volume_ml:
-            continue
-        if not _near_canal(inside, box, coverage, centreline):
-            continue
-        score = float(values.mean())
-        best = max(best, score)
-        if score >= settings.existence_threshold:
-            kept[box] |= part
-    return kept, best
+        values = coverage.array[box][part]
+        volume_ml = float(values.sum()) * voxel_ml
+        if volume_ml >= SMALLEST_CANDIDATE_ML and _near_canal(part, box, coverage, centreline):
+            core_ml = float(values[values >= _CORE].sum()) * voxel_ml
+            yield Candidate(box, part, volume_ml, core_ml, float(values.mean()))
 
 
 def _near_canal(inside: NDArray[np.bool_], box: tuple[slice, ...], coverage: Volume, centreline: Centreline) -> bool:
@@ -102,7 +141,7 @@ def _near_canal(inside: NDArray[np.bool_], box: tuple[slice, ...], coverage: Vol
 
 
 def _describe(
-    tissues: TissueMap, coverage: Volume, kept: NDArray[np.bool_], centreline: Centreline, score: float
+    tissues: TissueMap, coverage: Volume, kept: NDArray[np.bool_], centreline: Centreline, existence: float
 ) -> Mass:
     reach = ndimage.distance_transform_edt(~kept, sampling=coverage.spacing) <= max(
         _MARGIN_MM, _MARGIN_SLICES * coverage.spacing[0]
@@ -119,7 +158,7 @@ def _describe(
         mask=mask,
         components=_components(tissues, reach, centreline),
         truncated=truncated,
-        existence=score,
+        existence=existence,
         volume_log_sd=volume_log_sd(probability),
         flags=flags,
     )
@@ -154,7 +193,7 @@ def _edge_flag() -> Flag:
     )
 
 
-def _nothing(tissues: TissueMap, status: str, score: float, flags: tuple[Flag, ...]) -> Mass:
+def _nothing(tissues: TissueMap, status: str, existence: float, flags: tuple[Flag, ...]) -> Mass:
     empty = np.zeros(tissues.grid.shape, dtype=np.float32)
     volume = Volume(empty, tissues.affine, tissues.frame_of_reference_uid)
     return Mass(
@@ -163,7 +202,7 @@ def _nothing(tissues: TissueMap, status: str, score: float, flags: tuple[Flag, .
         mask=volume.with_array(empty.astype(np.uint8)),
         components=(),
         truncated=False,
-        existence=score,
+        existence=existence,
         volume_log_sd=0.0,
         flags=flags,
     )

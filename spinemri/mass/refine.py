@@ -48,9 +48,16 @@ _MINIMUM_VOXELS = 30.0
 _VARIANCE_FLOOR = 1e-3
 _MINIMUM_SEQUENCES = 2
 _SPLIT_FLOOR = 1e-3
+_CLICK_MM = 3.0
+_CLICK_SHARE = 0.9
+_CLICK_REACH_MM = 40.0
+
+Point = tuple[float, float, float]
 
 
-def refine_where_found(tissues: TissueMap, images: Sequence[Volume], settings: MassThresholds) -> TissueMap:
+def refine_where_found(
+    tissues: TissueMap, images: Sequence[Volume], settings: MassThresholds, click_lps_mm: Point | None = None
+) -> TissueMap:
     """Look for a mass and, where there is one, decide once more how much of the canal near it is mass.
 
     Parameters
@@ -60,20 +67,47 @@ def refine_where_found(tissues: TissueMap, images: Sequence[Volume], settings: M
     images : sequence of Volume
         What they were fused from.
     settings : MassThresholds
+    click_lps_mm : (x, y, z), optional
+        A point in the mass, LPS mm. What lies there is then known, and one sequence is enough.
 
     Returns
     -------
     TissueMap
     """
-    return refine_canal(tissues, find_mass(tissues, find_centreline(tissues), settings), images)
+    told = tissues if click_lps_mm is None else _told(tissues, click_lps_mm)
+    mass = find_mass(told, find_centreline(told), settings)
+    if click_lps_mm is None:
+        return refine_canal(told, mass, images)
+    return refine_canal(told, mass, images, fewest=1, reach_mm=_CLICK_REACH_MM)
 
 
-def refine_canal(tissues: TissueMap, mass: Mass, images: Sequence[Volume]) -> TissueMap:
+def _told(tissues: TissueMap, click_lps_mm: Point) -> TissueMap:
+    """Take what lies in the canal next to a point for mass."""
+    index = np.argwhere(_canal(tissues.coverage) > _CANAL)
+    away = np.linalg.norm(tissues.grid.to_lps(index.astype(float)) - np.array(click_lps_mm), axis=1)
+    near = tuple(index[away <= _CLICK_MM].T)
+    coverage = tissues.coverage.copy()
+    contents = [int(group[0]) for group in _CLASSES[:-1]]
+    taken = _CLICK_SHARE * coverage[contents][(slice(None), *near)]
+    for row, tissue in enumerate(contents):
+        coverage[(tissue, *near)] -= taken[row]
+    coverage[(int(Tissue.MASS_CANAL), *near)] += taken.sum(0)
+    return replace(tissues, coverage=coverage)
+
+
+def refine_canal(
+    tissues: TissueMap,
+    mass: Mass,
+    images: Sequence[Volume],
+    *,
+    fewest: int = _MINIMUM_SEQUENCES,
+    reach_mm: float = _REACH_MM,
+) -> TissueMap:
     """Decide once more how much of the canal near a mass is mass.
 
     Bone, disc, mass and everything else outside the canal keep their coverage, and the canal as a whole keeps its own:
-    only its division changes, and only within 15 mm of the mass. One sequence alone may not tell mass from cord at all:
-    with fewer than two nothing changes.
+    only its division changes, and only near the mass. One sequence alone may not tell mass from cord at all:
+    with fewer than two nothing changes, unless the caller asks for it.
 
     Parameters
     ----------
@@ -83,6 +117,10 @@ def refine_canal(tissues: TissueMap, mass: Mass, images: Sequence[Volume]) -> Ti
         Found in `tissues`, on its grid. Without one, nothing changes.
     images : sequence of Volume
         Aligned canonical images of one visit, any intensity scale; one that misses much of the region is not used.
+    fewest : int
+        Number of sequences below which nothing changes.
+    reach_mm : float
+        Distance from the mass up to which the division changes.
 
     Returns
     -------
@@ -95,11 +133,11 @@ def refine_canal(tissues: TissueMap, mass: Mass, images: Sequence[Volume]) -> Ti
     distance = ndimage.distance_transform_edt(~seed[box], sampling=tissues.grid.spacing)
     region = (_canal(tissues.coverage[(slice(None), *box)]) > _CANAL) & (distance <= _SURROUNDINGS_MM)
     signals, region = _signals(images, tissues.grid, box, region)
-    if signals.shape[1] < _MINIMUM_SEQUENCES:
+    if signals.shape[1] < fewest:
         return tissues
     before = _by_class(tissues.coverage[(slice(None), *box)], region)
     after = _shares(before, signals, region)
-    near = (distance <= _REACH_MM)[region][:, None]
+    near = (distance <= reach_mm)[region][:, None]
     return _with_mass(tissues, box, region, before, np.where(near, after, before))
 
 

@@ -224,15 +224,17 @@ def mass_record(
     Returns
     -------
     MassRecord
-        Only the status unless the mass was measured.
+        Only status and existence unless the mass was measured.
     """
+    existence = None if mass.status == "not_assessable" else mass.existence
     if mass.status != "measured":
-        return MassRecord(status=mass.status)
+        return MassRecord(status=mass.status, existence_probability=existence)
     mm3 = float(mass.probability.array.sum(dtype=np.float64)) * mass.probability.grid.voxel_volume_mm3
     sd, interval = volume_interval(mm3 / 1000, mass.volume_log_sd)
     ap, transverse = (None, None) if extent is None else mass_size_mm(canal.stack, extent)
     return MassRecord(
         status=mass.status,
+        existence_probability=existence,
         volume_ml=mm3 / 1000,
         volume_sd_ml=sd,
         volume_ci95_ml=interval,

@@ -146,9 +146,13 @@ class SignalRecord(Record):
 
 
 class MassRecord(Record):
-    """The epidural mass; everything but the status is null unless it was measured."""
+    """The epidural mass; all but status and existence are null unless it was measured.
+
+    `existence_probability` is that of the likeliest part; null where no canal was found.
+    """
 
     status: Literal["measured", "not_found", "not_assessable"]
+    existence_probability: float | None = None
     volume_ml: float | None = None
     volume_sd_ml: float | None = None
     volume_ci95_ml: Interval | None = None

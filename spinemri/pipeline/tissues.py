@@ -75,7 +75,9 @@ def _segmented(study: Study, images: Mapping[Role, Volume], primary: Role, optio
     weights = {Role(name): weight for name, weight in settings.sequence_weights.model_dump().items()}
     used = fused_roles(images, primary, weights)
     tissues = segment_study({role: (images[role], stack_of(study, role)) for role in used}, primary, weights)
-    return refine_where_found(tissues, [images[role] for role in used], settings) if options.with_mass else tissues
+    if not options.with_mass:
+        return tissues
+    return refine_where_found(tissues, [images[role] for role in used], settings, options.mass_seed_lps_mm)
 
 
 def _given(given: GivenAnatomy, image: Volume) -> FoundTissues:

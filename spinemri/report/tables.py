@@ -126,6 +126,7 @@ def _occupancy_level(measured: Measurements) -> str:
 
 _MASS = (
     _Quantity("Epidural mass", "", "status", _status),
+    _of_mass("Probability that it exists", "", "existence_probability", 2),
     _Quantity("Volume", "ml", "volume_ml", _volume, _volume_note),
     _of_mass("Standard deviation of the volume", "ml", "volume_sd_ml", 2),
     _Quantity("Compartments", "ml", "components", _compartments),

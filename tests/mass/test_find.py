@@ -98,3 +98,22 @@ def test_sampling_uncertainty_grows_with_slice_pitch() -> None:
     values = [sampling_log_sd(pitch) for pitch in (1.0, 3.3, 4.4, 6.0)]
     assert values == sorted(values)
     assert values[1] == pytest.approx(0.071 / 1.96 / np.sqrt(2), rel=1e-6)
+
+
+def test_existence_grows_with_volume_and_coverage_and_is_known_without_a_mass_too() -> None:
+    centreline, settings = _centreline(AFFINE), MassSettings()
+    large = find_mass(_tissues(MASS_CANAL=_ellipsoid((7, 55, 80), (7, 5, 30))), centreline, settings)
+    faint = find_mass(_tissues(MASS_CANAL=0.45 * _ellipsoid((7, 55, 80), (7, 5, 30))), centreline, settings)
+    small = find_mass(_tissues(MASS_CANAL=0.45 * _ellipsoid((7, 55, 80), (4, 2.5, 4))), centreline, settings)
+    nothing = find_mass(_tissues(MASS_CANAL=np.zeros(SHAPE)), centreline, settings)
+    assert large.existence > faint.existence > small.existence > nothing.existence == 0.0
+    assert large.existence > 0.9
+
+
+def test_a_mass_less_likely_than_the_threshold_is_not_reported() -> None:
+    tissues = _tissues(MASS_CANAL=0.6 * _ellipsoid((7, 55, 80), (5, 4, 14)))
+    likely = find_mass(tissues, _centreline(AFFINE), MassSettings()).existence
+    assert 0.5 < likely < 1.0
+    strict = find_mass(tissues, _centreline(AFFINE), MassSettings(existence_threshold=min(1.0, likely + 0.01)))
+    assert strict.status == "not_found"
+    assert strict.existence == likely

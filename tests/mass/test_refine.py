@@ -8,9 +8,10 @@ import pytest
 from shapes import ellipsoid, oblique_affine
 
 from spinemri.anatomy.model import TissueMap
+from spinemri.config import MassSettings
 from spinemri.errors import Flag
 from spinemri.mass.model import Mass
-from spinemri.mass.refine import refine_canal
+from spinemri.mass.refine import refine_canal, refine_where_found
 from spinemri.nomenclature import Tissue
 from spinemri.volume import Volume
 
@@ -150,3 +151,23 @@ def test_without_a_mass_nothing_changes() -> None:
     flag = Flag("NO_CANAL", "none")
     nothing = replace(_mass(truth), status="not_found", flags=(flag,))
     assert refine_canal(truth, nothing, [_image(truth, "T2", 1)]) is truth
+
+
+def test_a_click_shows_a_mass_that_the_network_took_for_sac() -> None:
+    """Eight tenths of the mass given away: nothing is found alone; the click brings most back, however long it is.
+
+    The network's opinion keeps its say, so not all of it comes back.
+    """
+    truth = _truth()
+    coverage = truth.coverage.copy()
+    lost = 0.8 * coverage[Tissue.MASS_CANAL]
+    coverage[Tissue.MASS_CANAL] -= lost
+    coverage[Tissue.DURAL_SAC] += lost
+    missed, image = replace(truth, coverage=coverage), _image(truth, "T2", 5)
+    settings = MassSettings(existence_threshold=0.0, minimum_volume_ml=0.0)
+    np.testing.assert_array_equal(refine_where_found(missed, [image], settings).coverage, coverage)
+    x, y, z = (float(value) for value in truth.grid.to_lps(np.array([[6.0, 41.0, 75.0]]))[0])
+    found = refine_where_found(missed, [image], settings, (x, y, z))
+    wanted = float(truth.coverage[Tissue.MASS_CANAL].sum())
+    assert 0.6 * wanted < float(found.coverage[Tissue.MASS_CANAL].sum()) < 1.05 * wanted
+    np.testing.assert_allclose(found.coverage.sum(0), 1, atol=1e-5)

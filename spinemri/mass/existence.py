@@ -1,0 +1,45 @@
+"""How likely it is that what the network took for mass is one."""
+
+from __future__ import annotations
+
+import math
+
+__all__ = ["SMALLEST_CANDIDATE_ML", "existence_probability"]
+
+SMALLEST_CANDIDATE_ML = 0.02
+"""Specks below this are not considered."""
+
+# Logistic regression on real scans without a mass and with grown ones: `benchmarks/masses.py --fit`.
+_INTERCEPT = 0.0
+_PER_LOG_VOLUME = 2.0
+_PER_COVERAGE = 6.0
+_USUAL_ML = 0.3
+_USUAL_COVERAGE = 0.6
+
+
+def existence_probability(volume_ml: float, coverage: float) -> float:
+    """Return the probability that a connected part of the mass is real.
+
+    Logistic in the logarithm of its volume and in its mean coverage: what is taken for mass in a healthy canal is
+    small, and the network hesitates over it.
+
+    Parameters
+    ----------
+    volume_ml : float
+        Sum of the coverage over the part.
+    coverage : float
+        Mean over the part, 0..1.
+
+    Returns
+    -------
+    float
+        0..1.
+
+    Examples
+    --------
+    >>> existence_probability(4.0, 0.9) > 0.9 > 0.2 > existence_probability(0.05, 0.4)
+    True
+    """
+    size = math.log(max(volume_ml, SMALLEST_CANDIDATE_ML) / _USUAL_ML)
+    value = _INTERCEPT + _PER_LOG_VOLUME * size + _PER_COVERAGE * (coverage - _USUAL_COVERAGE)
+    return 1.0 / (1.0 + math.exp(-value))
