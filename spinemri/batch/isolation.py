@@ -42,16 +42,17 @@ def run_isolated(task: Task) -> Outcome:
     Outcome
         ``killed`` if the process died, ``timeout`` if it took longer than allowed and was stopped.
     """
-    began = time.monotonic()
+    began, is_late = time.monotonic(), False
     with _cores(task.threads) as cores:
         process = _start(task, cores)
         try:
             process.wait(task.timeout_s)
         except subprocess.TimeoutExpired:
-            return _late(task, time.monotonic() - began)
+            is_late = True
         finally:
             _end(process)
-    return _outcome(process, time.monotonic() - began)
+    answer, seconds = _answer(process), time.monotonic() - began
+    return _late(task, seconds) if is_late else _outcome(process.returncode, answer, seconds)
 
 
 @contextmanager
@@ -111,15 +112,19 @@ def _late(task: Task, seconds: float) -> Outcome:
     return Outcome("timeout", "STUDY_TIMEOUT", message, "Raise --timeout-minutes, or look at its images.", seconds)
 
 
-def _outcome(process: subprocess.Popen[bytes], seconds: float) -> Outcome:
-    text = process.stdout.read() if process.stdout is not None else b""
-    if process.stdout is not None:
-        process.stdout.close()
-    if process.returncode == 0 and text:
+def _answer(process: subprocess.Popen[bytes]) -> bytes:
+    if process.stdout is None:
+        return b""
+    with process.stdout:
+        return process.stdout.read()
+
+
+def _outcome(status: int, answer: bytes, seconds: float) -> Outcome:
+    if status == 0 and answer:
         # The whole time, so that starting Python counts.
-        return Outcome(**{**json.loads(text), "seconds": seconds})
-    if process.returncode == _STOPPED:
+        return Outcome(**{**json.loads(answer), "seconds": seconds})
+    if status == _STOPPED:
         return Outcome("stopped", seconds=seconds)
-    how = f"signal {-process.returncode}" if process.returncode < 0 else f"status {process.returncode}"
+    how = f"signal {-status}" if status < 0 else f"status {status}"
     message = f"The process of the study died ({how}); often memory ran out."
     return Outcome("killed", "STUDY_KILLED", message, "Give it more with --memory-per-study-gb.", seconds)

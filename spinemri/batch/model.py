@@ -6,10 +6,14 @@ import re
 from collections.abc import Iterable
 from dataclasses import dataclass
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 from spinemri.errors import InputError
-from spinemri.followup import Radiotherapy
-from spinemri.pipeline.options import Point
+
+if TYPE_CHECKING:
+    # Workers and the processes of studies import this module first: it has to be quick.
+    from spinemri.followup import Radiotherapy
+    from spinemri.pipeline.options import Point
 
 __all__ = ["Cohort", "Subject", "Visit", "label"]
 

@@ -4,11 +4,13 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Literal
+from typing import TYPE_CHECKING, Literal
 
 from spinemri.batch.model import Visit
 from spinemri.config import Config
-from spinemri.followup import Radiotherapy
+
+if TYPE_CHECKING:
+    from spinemri.followup import Radiotherapy
 
 __all__ = ["Kind", "Orders", "Outcome", "State", "Task"]
 

@@ -1,0 +1,18 @@
+"""A cohort of stand-ins in a folder of its own."""
+
+from pathlib import Path
+
+import batch_work
+import pytest
+from batch_bench import Bench
+
+
+@pytest.fixture
+def bench(tmp_path, monkeypatch) -> Bench:
+    """A cohort in a folder of its own; processes find the stand-in for the measurement."""
+    calls = tmp_path / "calls"
+    for folder in (tmp_path / "source", tmp_path / "out", calls):
+        folder.mkdir()
+    monkeypatch.setenv(batch_work.CALLS, str(calls))
+    monkeypatch.setenv("PYTHONPATH", str(Path(batch_work.__file__).parent))
+    return Bench(tmp_path / "source", tmp_path / "out")
