@@ -18,7 +18,7 @@ CALLS = "SPINEMRI_TEST_CALLS"
 def write_visit(folder: Path, behaviour: str = "fine") -> Path:
     """Write a visit that behaves: fine, broken, deadly, deadly once, slow, or full until a file is gone."""
     folder.mkdir(parents=True, exist_ok=True)
-    (folder / "behaviour.json").write_text(json.dumps({"behaviour": behaviour, "where": folder.as_posix()}))
+    (folder / "behaviour.json").write_text(json.dumps({"behaviour": behaviour, "where": folder.parts[-2:]}))
     return folder
 
 

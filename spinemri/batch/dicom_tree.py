@@ -5,7 +5,7 @@ from __future__ import annotations
 import hashlib
 import os
 from collections import defaultdict
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 
@@ -68,7 +68,7 @@ def find_dicom_visits(
         seen += len(sources)
         listener(seen)
     visits = _named(root, studies, deidentification)
-    return visits + _unusable(root, silent, studies)
+    return visits + _unusable(root, _beside(silent, visits), studies)
 
 
 def _units(root: Path) -> Iterator[tuple[Path, list[Source]]]:
@@ -121,7 +121,7 @@ def _named(root: Path, studies: dict[str, _Found], deidentification: Deidentific
                 places[folder].add(uid)
     visits = []
     for uid, found in sorted(studies.items()):
-        path = _common(found.files, root)
+        path = _folder(found.files, root, places)
         alone = places[path] == {uid}
         files = () if alone else tuple(sorted({file for listed in found.files.values() for file in listed}))
         subject, date = _subject(uid, found, deidentification), found.date
@@ -133,9 +133,12 @@ def _parents(place: Path, root: Path) -> list[Path]:
     return [root, *(root / parent for parent in place.relative_to(root).parents)] if place != root else []
 
 
-def _common(places: Sequence[Path] | dict[Path, list[Path]], root: Path) -> Path:
-    common = Path(os.path.commonpath([str(place) for place in places]))
-    return common if common.is_relative_to(root) else root
+def _folder(own: Mapping[Path, object], root: Path, places: Mapping[Path, set[str]]) -> Path:
+    """Return the folder of a study; that of its only series gives way to the one around it, if no other shares it."""
+    common = Path(os.path.commonpath([str(place) for place in own]))
+    above = common.parent
+    is_series = common in own and common.is_dir() and root not in {common, above}
+    return above if is_series and len(places[above]) == 1 else common
 
 
 def _subject(uid: str, found: _Found, deidentification: Deidentification | None) -> str:
@@ -167,13 +170,18 @@ def _renamed(visit: Visit, name: str) -> Visit:
     return Visit(visit.subject, name, visit.path, visit.files, visit.date, visit.voxels)
 
 
+def _beside(silent: Sequence[Path], visits: Sequence[Visit]) -> list[Path]:
+    """Leave out folders within that of a study: its run gives a reason for each of their files."""
+    own = {visit.path for visit in visits if not visit.files}
+    return [place for place in silent if own.isdisjoint((place, *place.parents))]
+
+
 def _unusable(root: Path, silent: list[Path], studies: dict[str, _Found]) -> list[Visit]:
     """Make a visit of each highest folder that holds files, but no MR image anywhere below it."""
     useful = {folder for found in studies.values() for place in found.files for folder in (place, *place.parents)}
     tops = set()
     for place in silent:
         if place in useful:
-            # Beside the images of a study: the run gives a reason for each file.
             continue
         top = place
         while top.parent not in useful and root not in (top.parent, top):

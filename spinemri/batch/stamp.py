@@ -12,6 +12,7 @@ from spinemri.batch.model import Visit
 __all__ = ["content_sha256", "input_bytes", "stamp"]
 
 _CHUNK = 1 << 20
+_MASKS = "masks of the user"
 
 
 def _files(visit: Visit) -> Iterator[tuple[str, Path]]:
@@ -27,7 +28,7 @@ def _files(visit: Visit) -> Iterator[tuple[str, Path]]:
     elif visit.path.exists():
         yield visit.path.name, visit.path
     if visit.labels is not None and visit.labels.is_file():
-        yield f"labels/{visit.labels.name}", visit.labels
+        yield f"{_MASKS}/{visit.labels.name}", visit.labels
 
 
 def stamp(visits: Iterable[Visit]) -> str:
@@ -41,11 +42,11 @@ def stamp(visits: Iterable[Visit]) -> str:
 
 
 def content_sha256(visits: Iterable[Visit]) -> str:
-    """Hash what the files hold, under their names: true even of a copy with other times."""
+    """Hash what the files hold, whatever their names and times; visits in their order."""
     digest = hashlib.sha256()
     for visit in visits:
-        for name, file in _files(visit):
-            digest.update(f"{name}\x1f{_sha256(file)}\n".encode())
+        found = sorted(f"{name.partition('/')[0] == _MASKS} {_sha256(file)}" for name, file in _files(visit))
+        digest.update("\n".join([*found, ""]).encode())
     return digest.hexdigest()
 
 
