@@ -77,6 +77,8 @@ def comparison_task(subject: Subject, visits: Sequence[Visit], out: Path, orders
         out=out / "comparisons" / subject.folder,
         orders=orders,
         radiotherapy=subject.radiotherapy,
+        # A seed makes another mass of the same images.
+        earlier=tuple(out / "visits" / visit.folder for visit in visits if visit.mass_seed_lps_mm is None),
         work=needs.work,
         memory_mb=needs.of(visits),
         threads=needs.threads,

@@ -60,6 +60,8 @@ class Task:
         Measure what is in `out` again, with the masks that a person has corrected there.
     work : str
         ``module:function`` that does it.
+    earlier : tuple of Path
+        See `Options`; of a comparison's visits.
     memory_mb, threads : int
         What it needs.
     timeout_s : float
@@ -73,6 +75,7 @@ class Task:
     radiotherapy: Radiotherapy | None = None
     remeasure: bool = False
     work: str = "spinemri.batch.work:perform"
+    earlier: tuple[Path, ...] = ()
     memory_mb: int = 2000
     threads: int = 1
     timeout_s: float = 3600.0

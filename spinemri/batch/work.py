@@ -93,6 +93,7 @@ def options_of(task: Task) -> Options:
         dicom=orders.dicom,
         overwrite=True,
         deidentification=Deidentification(key) if orders.key_file else None,
+        earlier=task.earlier,
     )
 
 

@@ -37,6 +37,9 @@ class Options:
         Replace the output of an earlier run.
     deidentification : Deidentification or None
         Leave nothing in the results that identifies the patient.
+    earlier : tuple of Path
+        Results of runs with the same mass options and no seed: where one is of the same images, settings and network,
+        its coverages are taken in place of segmenting again. The result is the same.
     """
 
     config: Config = field(default_factory=Config)
@@ -48,3 +51,4 @@ class Options:
     dicom: bool = True
     overwrite: bool = False
     deidentification: Deidentification | None = None
+    earlier: tuple[Path, ...] = ()

@@ -14,6 +14,7 @@ from spinemri.pipeline.labels import GivenAnatomy, read_labels
 from spinemri.pipeline.options import Options
 from spinemri.pipeline.seed import accept_any
 from spinemri.pipeline.segmenters import run_segmenter
+from spinemri.pipeline.stored import stored_tissues
 from spinemri.volume import Volume
 
 __all__ = ["FoundTissues", "find_tissues", "stack_of"]
@@ -66,7 +67,9 @@ def find_tissues(study: Study, images: Mapping[Role, Volume], primary: Role, opt
     if settings.engine != "network":
         weighting, limit_s = stack_of(study, primary).weighting.value, 60.0 * settings.timeout_minutes
         return _given(run_segmenter(settings.engine, image, weighting, timeout_s=limit_s), image)
-    return FoundTissues(_segmented(study, images, primary, options), network.model_sha256())
+    stored = stored_tissues(options.earlier, study, image, options.config)
+    tissues = _segmented(study, images, primary, options) if stored is None else stored
+    return FoundTissues(tissues, network.model_sha256())
 
 
 def _segmented(study: Study, images: Mapping[Role, Volume], primary: Role, options: Options) -> TissueMap:
