@@ -12,6 +12,7 @@ from distributed.comm.core import CommClosedError
 
 from spinemri.batch.isolation import run_isolated
 from spinemri.batch.task import Outcome, Task
+from spinemri.errors import UsageError
 
 __all__ = ["CORES", "MEMORY_MB", "Crew", "CrewLostError", "DaskCrew"]
 
@@ -103,6 +104,9 @@ def _outcome(future: Future) -> Outcome:
     except KilledWorker:
         # Not the study's process, which its worker watches, but the worker itself.
         return Outcome("stopped")
+    except ImportError:
+        message = "A worker has no spinemri, or an older one."
+        raise UsageError("WORKER_DIFFERS", message, "Install the same version on all machines.") from None
     except (CancelledError, OSError, CommClosedError) as error:
         raise CrewLostError from error
     return found

@@ -6,7 +6,7 @@ import hashlib
 import os
 from collections import defaultdict
 from collections.abc import Callable, Iterator, Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 
 from spinemri.batch.looking import frame_voxels
@@ -162,12 +162,8 @@ def _dated(visits: list[Visit]) -> list[Visit]:
         day = visit.date.replace("-", "")
         alone = day and days[visit.subject, visit.date] == 1
         name = day if alone else f"{day}{visit.name}"
-        named.append(_renamed(visit, name))
+        named.append(replace(visit, name=name))
     return named
-
-
-def _renamed(visit: Visit, name: str) -> Visit:
-    return Visit(visit.subject, name, visit.path, visit.files, visit.date, visit.voxels)
 
 
 def _beside(silent: Sequence[Path], visits: Sequence[Visit]) -> list[Path]:
