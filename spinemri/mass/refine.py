@@ -68,17 +68,28 @@ def refine_where_found(
         What they were fused from.
     settings : MassThresholds
     click_lps_mm : (x, y, z), optional
-        A point in the mass, LPS mm. What lies there is then known, and one sequence is enough.
+        A point in the mass, LPS mm. Where nothing was found, what lies there is taken for mass, and one sequence is
+        enough.
 
     Returns
     -------
     TissueMap
     """
-    told = tissues if click_lps_mm is None else _told(tissues, click_lps_mm)
+    mass = find_mass(tissues, find_centreline(tissues), settings)
+    if click_lps_mm is None or _holds(mass, click_lps_mm):
+        return refine_canal(tissues, mass, images)
+    told = _told(tissues, click_lps_mm)
     mass = find_mass(told, find_centreline(told), settings)
-    if click_lps_mm is None:
-        return refine_canal(told, mass, images)
     return refine_canal(told, mass, images, fewest=1, reach_mm=_CLICK_REACH_MM)
+
+
+def _holds(mass: Mass, point_lps_mm: Point) -> bool:
+    """Tell whether a point lies in the mass or next to it."""
+    voxels = np.argwhere(mass.mask.array > 0)
+    if not len(voxels):
+        return False
+    away = np.linalg.norm(mass.mask.grid.to_lps(voxels.astype(float)) - np.array(point_lps_mm), axis=1)
+    return bool(away.min() <= _CLICK_MM)
 
 
 def _told(tissues: TissueMap, click_lps_mm: Point) -> TissueMap:
