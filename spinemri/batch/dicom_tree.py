@@ -3,9 +3,11 @@
 from __future__ import annotations
 
 import hashlib
+import multiprocessing
 import os
 from collections import defaultdict
 from collections.abc import Callable, Iterator, Mapping, Sequence
+from concurrent.futures import ProcessPoolExecutor
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 
@@ -16,7 +18,6 @@ from spinemri.intake.headers import read_headers
 from spinemri.intake.model import Study
 from spinemri.intake.pseudonyms import Deidentification, pseudonyms_for
 from spinemri.intake.sources import Source, find_sources
-from spinemri.intake.tags import Frame
 
 __all__ = ["find_dicom_visits"]
 
@@ -24,17 +25,29 @@ _NAME_DIGITS = 10
 _NO_IMAGES = {".txt", ".csv", ".tsv", ".json", ".md", ".pdf", ".xml", ".html", ".yaml", ".yml", ".jpg", ".png"}
 _JUNK = {"dicomdir", "thumbs.db", ".ds_store", "desktop.ini", "readme", "license"}
 
+_MANY_FILES = 4000
+_FOLDERS_AT_ONCE = 8
+
 Listener = Callable[[int], None]
+Unit = tuple[Path, list[Source]]
 
 
 @dataclass
 class _Found:
-    """One study while it is being gathered."""
+    """One study while it is being gathered: what its headers say, and its files by folder."""
 
     patient_key: str = ""
     date: str = ""
     voxels: int = 0
     files: dict[Path, list[Path]] = field(default_factory=lambda: defaultdict(list))
+
+    def add(self, other: _Found) -> None:
+        """Take up what was found elsewhere."""
+        self.patient_key = self.patient_key or other.patient_key
+        self.date = self.date or other.date
+        self.voxels += other.voxels
+        for place, files in other.files.items():
+            self.files[place] += files
 
 
 def find_dicom_visits(
@@ -59,11 +72,11 @@ def find_dicom_visits(
     studies: dict[str, _Found] = defaultdict(_Found)
     silent: list[Path] = []
     seen = 0
-    for place, sources in _units(root):
-        frames = read_headers(sources).frames
-        for frame in frames:
-            _add(studies[frame.identity.study_uid], place, frame)
-        if not frames:
+    units = list(_units(root))
+    for (place, sources), found in zip(units, _looks(units), strict=True):
+        for uid, study in found.items():
+            studies[uid].add(study)
+        if not found:
             silent.append(place)
         seen += len(sources)
         listener(seen)
@@ -71,7 +84,31 @@ def find_dicom_visits(
     return visits + _unusable(root, _beside(silent, visits), studies)
 
 
-def _units(root: Path) -> Iterator[tuple[Path, list[Source]]]:
+def _looks(units: Sequence[Unit]) -> Iterator[dict[str, _Found]]:
+    """Look at each folder; at many files with all cores, since headers take a millisecond each."""
+    if sum(len(sources) for _, sources in units) < _MANY_FILES:
+        yield from map(_look, units)
+        return
+    # Not forked: this process may have threads.
+    with ProcessPoolExecutor(mp_context=multiprocessing.get_context("spawn")) as pool:
+        yield from pool.map(_look, units, chunksize=_FOLDERS_AT_ONCE)
+
+
+def _look(unit: Unit) -> dict[str, _Found]:
+    """Return the studies of one folder by their UID."""
+    place, sources = unit
+    studies: dict[str, _Found] = {}
+    for frame in read_headers(sources).frames:
+        identity, path = frame.identity, frame.source.path
+        found = studies.setdefault(identity.study_uid, _Found())
+        known = found.files[place]
+        # A multi-frame file, and an archive, has many frames.
+        files = {place: [] if known and known[-1] == path else [path]}
+        found.add(_Found(identity.patient_key, identity.study_date, frame_voxels([frame]), defaultdict(list, files)))
+    return {uid: replace(found, files=dict(found.files)) for uid, found in studies.items()}
+
+
+def _units(root: Path) -> Iterator[Unit]:
     """Yield each folder with its own files, and each zip archive with its members."""
     for folder, folders, names in os.walk(root, onerror=_unreadable):
         folders.sort()
@@ -101,15 +138,6 @@ def _members(file: Path) -> list[Source]:
         return list(find_sources(file)[0])
     except (InputError, OSError):
         return []
-
-
-def _add(found: _Found, place: Path, frame: Frame) -> None:
-    found.patient_key = found.patient_key or frame.identity.patient_key
-    found.date = found.date or frame.identity.study_date
-    found.voxels += frame_voxels([frame])
-    files = found.files[place]
-    if not files or files[-1] != frame.source.path:
-        files.append(frame.source.path)
 
 
 def _named(root: Path, studies: dict[str, _Found], deidentification: Deidentification | None) -> list[Visit]:

@@ -10,6 +10,7 @@ import numpy as np
 import pytest
 from dicom_writer import write_sagittal_series
 
+from spinemri.batch import dicom_tree
 from spinemri.batch.discovery import find_cohort
 from spinemri.batch.stamp import content_sha256, stamp
 from spinemri.batch.work import _only_its_files
@@ -116,6 +117,13 @@ class TestTree:
         assert pseudonym.replace("-", "").startswith(visit.subject)
         assert len(visit.subject) == 11
         assert "2024" not in visit.name
+
+    def test_many_files_are_looked_at_with_all_cores_and_give_the_same(self, tmp_path, monkeypatch):
+        for number in range(3):
+            write(tmp_path / f"s{number}" / "t2", patient=f"PAT-{number}", study=f"study-{number}")
+        one_by_one = find_cohort(tmp_path)
+        monkeypatch.setattr(dicom_tree, "_MANY_FILES", 3)
+        assert find_cohort(tmp_path) == one_by_one
 
     def test_nothing_is_said(self, tmp_path):
         with pytest.raises(InputError) as caught:

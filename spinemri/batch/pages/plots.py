@@ -22,6 +22,8 @@ COLOURS = {
 _COURSE, _AXIS = "#1d4e89", "#64748b"
 _LIMITS = 1.96
 _LEAST_PAIRS = 3
+_LEAST_PLACES = 10
+"""So that the bars of a small cohort are no walls."""
 
 
 def report_of(folder: str) -> str:
@@ -60,7 +62,7 @@ def waterfall_plot(rows: Sequence[CohortRow], folders: Sequence[str]) -> str:
         return ""
     ends = [end for row in shown for end in (_change(row), *_interval(row))]
     plot = Plot(
-        Axis("subjects, by change", -0.5, len(shown) - 0.5, marked=False),
+        Axis("subjects, by change", -0.5, max(len(shown), _LEAST_PLACES) - 0.5, marked=False),
         Axis.around("change of volume, %", ends, zero=True),
         "Change of volume at the last visit of each subject",
     )
@@ -70,7 +72,7 @@ def waterfall_plot(rows: Sequence[CohortRow], folders: Sequence[str]) -> str:
         plot.bar(place, 0.38, _change(row), COLOURS.get(verdict, _AXIS), _said(row), link)
         low, high = _interval(row)
         plot.line([(place, low), (place, high)], "#0f172a")
-    plot.line([(-0.5, 0.0), (len(shown) - 0.5, 0.0)], _AXIS)
+    plot.line([(plot.x.low, 0.0), (plot.x.high, 0.0)], _AXIS)
     return plot.svg()
 
 
