@@ -29,10 +29,11 @@ from spinemri.anatomy.model import TissueMap
 from spinemri.anatomy.network import model_sha256, segment
 from spinemri.config import Config
 from spinemri.intake.model import Role
-from spinemri.mass.find import find_mass
+from spinemri.mass.find import candidates, find_mass
 from spinemri.mass.model import Mass
 from spinemri.mass.refine import refine_where_found
 from spinemri.mass.segment import fuse
+from spinemri.nomenclature import Tissue
 from spinemri.pipeline.seed import accept_any, keep_nearest
 from spinemri.training.evaluation import dice, surface_distances_mm
 from spinemri.volume import Volume
@@ -52,18 +53,27 @@ def tissues_of(images: dict[str, Volume]) -> dict[str, TissueMap]:
     return maps
 
 
-def measured(tissues: TissueMap, images: list[Volume], click: NDArray[np.float64] | None = None) -> Mass:
-    """Find the mass as a run does, by itself or at a click."""
+def measured(
+    tissues: TissueMap, images: list[Volume], click: NDArray[np.float64] | None = None
+) -> tuple[Mass, dict[str, float]]:
+    """Find the mass as a run does, by itself or at a click; with size and coverage of the likeliest candidate."""
     settings = SETTINGS if click is None else accept_any(SETTINGS)
     if click is None:
         refined = refine_where_found(tissues, images, settings)
     else:
         point = (float(click[0]), float(click[1]), float(click[2]))
         refined, _ = keep_nearest(refine_where_found(tissues, images, settings, point), point)
-    return find_mass(refined, find_centreline(refined), settings)
+    line = find_centreline(refined)
+    likeliest = {"candidate_ml": 0.0, "candidate_coverage": 0.0}
+    if line is not None:
+        cover = refined.fraction(Tissue.MASS_CANAL, Tissue.MASS_OUTSIDE)
+        best = max(candidates(cover, line), key=lambda candidate: candidate.existence, default=None)
+        if best is not None:
+            likeliest = {"candidate_ml": best.volume_ml, "candidate_coverage": best.coverage}
+    return find_mass(refined, line, settings), likeliest
 
 
-def figures(mass: Mass, case: MassCase) -> dict[str, Any]:
+def figures(mass: Mass, likeliest: dict[str, float], case: MassCase) -> dict[str, Any]:
     """Compare a mass with the truth."""
     image = case.images["T2"]
     truth, found = case.coverage >= 0.5, mass.mask.array > 0
@@ -75,6 +85,7 @@ def figures(mass: Mass, case: MassCase) -> dict[str, Any]:
         "dice": dice(truth, found),
         "surface_mm": distance,
         "existence": mass.existence,
+        **likeliest,
     }
 
 
@@ -92,8 +103,8 @@ def case_record(case: MassCase) -> dict[str, Any]:
     results = {}
     for contrast, tissues in maps.items():
         images = list(case.images.values()) if contrast == "all" else [case.images[contrast]]
-        results[contrast] = figures(measured(tissues, images), case)
-        results[f"{contrast}, click"] = figures(measured(tissues, images, click), case)
+        results[contrast] = figures(*measured(tissues, images), case)
+        results[f"{contrast}, click"] = figures(*measured(tissues, images, click), case)
     return {
         "truth_ml": case.volume_ml,
         "region": case.region,
@@ -106,9 +117,9 @@ def case_record(case: MassCase) -> dict[str, Any]:
 def mass_free_record(image: Volume, weighting: str, *, fat_suppressed: bool | None) -> dict[str, Any]:
     """Say what is taken for a mass where there is none."""
     tissues = segment(image, weighting, fat_suppressed=fat_suppressed, contrast_enhanced=False)
-    mass = measured(tissues, [image])
+    mass, likeliest = measured(tissues, [image])
     volume = float(mass.probability.array.sum()) * image.grid.voxel_volume_mm3 / 1000
-    return {"weighting": weighting, "volume_ml": volume, "existence": mass.existence}
+    return {"weighting": weighting, "volume_ml": volume, "existence": mass.existence, **likeliest}
 
 
 def stored(path: Path, make: Callable[[], dict[str, Any] | None]) -> None:
