@@ -158,7 +158,17 @@ def _machines(port: int) -> Iterator[Callable[[], None]]:
     address, running = f"tcp://127.0.0.1:{port}", []
     quiet: dict[str, Any] = {"stdout": -3, "stderr": -3, "start_new_session": True}
     dask = [sys.executable, "-m", "dask"]
-    scheduler = [*dask, "scheduler", "--host", "127.0.0.1", "--port", str(port), "--no-dashboard"]
+    scheduler = [
+        *dask,
+        "scheduler",
+        "--host",
+        "127.0.0.1",
+        "--port",
+        str(port),
+        "--no-dashboard",
+        "--dashboard-address",
+        "127.0.0.1:0",
+    ]
     worker = [*dask, "worker", address, "--nthreads", "2", "--no-dashboard", "--memory-limit", "0"]
     worker += ["--resources", "spinemri_cores=2 spinemri_mb=16000"]
 

@@ -20,6 +20,9 @@ __all__ = ["Machine", "SlurmJobs", "local_crew", "own_machine", "scheduler_crew"
 
 _SHARE_OF_MEMORY = 0.85
 _MB = 1024**2
+_ANY_PORT = "127.0.0.1:0"
+"""Of dask's page for its developers: seen from this machine only, and two batches do not meet there."""
+
 _DASK = {
     # Whatever a worker dies of, its studies are tried again; the journal counts what a study has done.
     "distributed.scheduler.allowed-failures": 1000,
@@ -78,7 +81,7 @@ def local_crew(machine: Machine) -> Iterator[DaskCrew]:
             processes=True,
             memory_limit=0,
             resources=machine.resources,
-            dashboard_address=None,
+            dashboard_address=_ANY_PORT,
             silence_logs=logging.CRITICAL,
         ) as cluster,
         Client(cluster) as client,
@@ -149,7 +152,7 @@ def slurm_crew(wanted: SlurmJobs, wait_s: float = 3600.0) -> Iterator[DaskCrew]:
             processes=1,
             memory=f"{machine.memory_mb}MiB",
             worker_extra_args=["--resources", f"'{resources}'", "--memory-limit", "0"],
-            scheduler_options={"dashboard_address": None},
+            scheduler_options={"dashboard_address": _ANY_PORT},
             silence_logs=logging.CRITICAL,
             **{name: value for name, value in said.items() if value},
         ) as cluster,

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import itertools
+import time
 from collections.abc import Iterable
 from concurrent.futures import CancelledError
 from typing import Protocol
@@ -45,10 +46,13 @@ class DaskCrew:
     Parameters
     ----------
     client : Client
+    alone_s : float
+        Seconds without any worker after which the crew is lost: on a machine under load, dask may fail to replace one.
     """
 
-    def __init__(self, client: Client) -> None:
-        self._client = client
+    def __init__(self, client: Client, alone_s: float = 120.0) -> None:
+        self._client, self._alone_s = client, alone_s
+        self._last_seen = time.monotonic()
         self._futures: dict[Future, Task] = {}
         self._numbers = itertools.count()
 
@@ -59,13 +63,15 @@ class DaskCrew:
         ------
         CrewLostError
         """
-        try:
-            workers = self._client.scheduler_info(n_workers=-1)["workers"].values()
-        except (OSError, CommClosedError) as error:
-            raise CrewLostError from error
-        resources = [worker["resources"] for worker in workers]
+        resources = [worker["resources"] for worker in self._workers()]
         cores = sum(int(own.get(CORES, 0)) for own in resources)
         return cores, max((int(own.get(MEMORY_MB, 0)) for own in resources), default=0)
+
+    def _workers(self) -> list[dict[str, dict[str, float]]]:
+        try:
+            return list(self._client.scheduler_info(n_workers=-1)["workers"].values())
+        except (OSError, CommClosedError) as error:
+            raise CrewLostError from error
 
     def submit(self, task: Task) -> None:
         """Take a task; it starts when a worker has cores and memory for it.
@@ -93,6 +99,10 @@ class DaskCrew:
         if self._client.status not in {"running", "connecting"}:
             raise CrewLostError
         if any(future.status in _LOST for future in self._futures):
+            raise CrewLostError
+        if self._workers():
+            self._last_seen = time.monotonic()
+        elif time.monotonic() - self._last_seen > self._alone_s:
             raise CrewLostError
         ended = [future for future in self._futures if future.status in {"finished", "error"}]
         return [(self._futures.pop(future), _outcome(future)) for future in ended]

@@ -24,7 +24,9 @@ _KILLS = 2
 _STOPS = 10
 _FATAL = {"WORKER_DIFFERS"}
 _ABSENT = {"BAD_SCHEDULER", "NO_WORKERS"}
-_LOST = Obstacle("SCHEDULER_LOST", "The scheduler went away.", "Start it again; the batch goes on by itself.")
+_LOST = Obstacle(
+    "SCHEDULER_LOST", "The scheduler, or the last worker, went away.", "Start it again; the batch goes on by itself."
+)
 
 
 @dataclass(frozen=True)

@@ -110,7 +110,7 @@ run_isolated(Task(said["name"], "visit", (visit,), Path(said["out"]), Orders(Con
 """
 
 
-def _until(condition, seconds=30.0) -> None:
+def _until(condition, seconds=120.0) -> None:
     end = time.monotonic() + seconds
     while not condition():
         assert time.monotonic() < end, "it never happened"
@@ -220,7 +220,17 @@ def _start(port: int) -> list[subprocess.Popen]:
     """Start a scheduler and a worker, as a user would on two machines."""
     quiet = {"stdout": subprocess.DEVNULL, "stderr": subprocess.DEVNULL, "start_new_session": True}
     dask = [sys.executable, "-m", "dask"]
-    scheduler = [*dask, "scheduler", "--host", "127.0.0.1", "--port", str(port), "--no-dashboard"]
+    scheduler = [
+        *dask,
+        "scheduler",
+        "--host",
+        "127.0.0.1",
+        "--port",
+        str(port),
+        "--no-dashboard",
+        "--dashboard-address",
+        "127.0.0.1:0",
+    ]
     worker = [*dask, "worker", f"tcp://127.0.0.1:{port}", "--nthreads", "2", "--no-dashboard", "--memory-limit", "0"]
     resources = ["--resources", "spinemri_cores=2 spinemri_mb=4000"]
     return [subprocess.Popen(scheduler, **quiet), subprocess.Popen([*worker, *resources], **quiet)]
@@ -238,3 +248,23 @@ def test_the_stand_in_leaves_the_same_bytes_twice(bench):
     first = results(bench)
     batch_work.perform(task)
     assert results(bench) == first
+
+
+def test_a_crew_whose_last_worker_never_comes_back_is_lost_and_found_again(bench):
+    tasks = bench.tasks(bench.visit("A", behaviour="slow 1"), bench.visit("B"))
+    crews = []
+
+    @contextmanager
+    def connect():
+        with local_crew(Machine(1, 1, 4000)) as crew:
+            crew._alone_s = 0.5
+            crews.append(crew)
+            if len(crews) == 1:
+                # What dask's nanny does when the worker that it starts again does not come up in time.
+                crew._client.cluster.scale(0)
+            yield crew
+
+    go(bench, tasks, connect)
+    assert len(crews) == 2
+    assert set(bench.states().values()) == {("done", "", 1)}
+    assert ("", "SCHEDULER_LOST") in bench.said("paused")
