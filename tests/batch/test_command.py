@@ -2,9 +2,13 @@
 
 import csv
 import json
+import shutil
 import subprocess
 import sys
+from pathlib import Path
 
+import nibabel as nib
+import numpy as np
 import pytest
 from typer.testing import CliRunner
 
@@ -121,3 +125,29 @@ def test_without_the_extra_it_says_how_to_install_it(tmp_path, monkeypatch):
     assert done.exit_code == 2
     assert "BATCH_NOT_INSTALLED" in done.output
     assert "spinemri[batch]" in done.output
+
+
+def test_a_visit_to_fix_is_measured_on_the_masks_that_were_corrected(cohort, tmp_path):
+    folder, _ = cohort
+    out = Path(shutil.copytree(folder / "out", tmp_path / "out"))
+    (row, _second) = csv.DictReader((out / "cohort.csv").read_text().splitlines())
+    mask = out / "visits" / f"sub-{row['subject']}" / f"ses-{row['visit']}" / "nifti" / "mass_dseg.nii.gz"
+    image = nib.load(mask)
+    array = np.asarray(image.dataobj).copy()
+    rows = np.flatnonzero((array > 0).any((0, 1)))
+    array[:, :, : rows[len(rows) // 2]] = 0
+    kept = (array > 0).sum() / (np.asarray(image.dataobj) > 0).sum()
+    nib.save(nib.Nifti1Image(array, image.affine), mask)
+    rating = {"subject": row["subject"], "visit": row["visit"], "rating": "fix", "note": "", "rated": "today"}
+    (tmp_path / "ratings.json").write_text(json.dumps({"ratings": [rating]}))
+    done = command("batch", folder / "source", "-o", out, "--ratings", tmp_path / "ratings.json", "--json-log")
+    # The comparison has masks of its own, which nobody has touched.
+    assert [json.loads(line)["task"] for line in done.stderr.splitlines() if '"done"' in line.split(",")[0]] == [
+        f"sub-{row['subject']}/ses-{row['visit']}"
+    ]
+    (after, _second) = csv.DictReader((out / "cohort.csv").read_text().splitlines())
+    assert "MASKS_EDITED" in after["flags"]
+    assert after["rating"] == "fix"
+    # Fractions at the cut stay fractions.
+    assert float(after["volume_ml"]) == pytest.approx(kept * float(row["volume_ml"]), rel=0.15)
+    assert np.array_equal(np.asarray(nib.load(mask).dataobj), array)

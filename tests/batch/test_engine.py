@@ -7,15 +7,19 @@ from dataclasses import replace
 from pathlib import Path
 
 import pytest
-from batch_bench import IMPATIENT, FakeCrew
+from batch_bench import IMPATIENT, STAND_IN, FakeCrew
 
 from spinemri.batch.engine import Patience
 from spinemri.batch.journal import Entry, Journal
-from spinemri.batch.plan import is_done, orders_sha256
+from spinemri.batch.model import Subject
+from spinemri.batch.plan import comparison_task, is_done, orders_sha256
 from spinemri.batch.stamp import content_sha256, stamp
 from spinemri.batch.task import Orders, Outcome
+from spinemri.batch.work import options_of
 from spinemri.config import Config
 from spinemri.errors import UsageError
+from spinemri.intake.pseudonyms import Deidentification
+from spinemri.pipeline import Options
 
 KILLED = Outcome("killed", "STUDY_KILLED", "It died.", "More memory.")
 FULL = Outcome("failed", "DISK_FULL", "no space left", "Free some.")
@@ -197,6 +201,22 @@ class TestWhatIsDone:
         assert self.done(bench, task)
         with Journal(bench.out) as journal:
             assert not is_done(task, journal, retry_failed=True)
+
+
+def test_a_study_is_given_the_options_of_a_run(bench, tmp_path):
+    (tmp_path / "key").write_bytes(b"k" * 32 + b"\n")
+    orders = Orders(Config(), "T2", with_mass=False, dicom=False, key_file=tmp_path / "key")
+    visit = replace(bench.visit("A"), levels=(("T7", (1.0, 2.0, 3.0)),), mass_seed_lps_mm=(4.0, 5.0, 6.0))
+    task = replace(bench.tasks(visit)[0], orders=orders)
+    assert options_of(task) == Options(
+        Config(), "T2", with_mass=False, mass_seed_lps_mm=(4.0, 5.0, 6.0), levels=visit.levels, dicom=False,
+        overwrite=True, deidentification=Deidentification(b"k" * 32),
+    )  # fmt: skip
+    subject = Subject("A", (visit, bench.visit("A", "2")))
+    comparison = comparison_task(subject, subject.visits, bench.out, orders, STAND_IN)
+    # The seed is that of one visit; coverages made with it are none for a comparison.
+    assert options_of(comparison).mass_seed_lps_mm is None
+    assert options_of(comparison).earlier == (bench.out / "visits" / "sub-A" / "ses-2",)
 
 
 class TestJournal:

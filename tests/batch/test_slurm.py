@@ -15,6 +15,9 @@ from spinemri.batch.engine import Engine, Patience
 from spinemri.batch.journal import Journal
 from spinemri.batch.obstacles import Surroundings
 
+# Killed on purpose, dask leaves sockets for the collector.
+pytestmark = pytest.mark.filterwarnings("ignore::pytest.PytestUnraisableExceptionWarning")
+
 PROGRAMS = ("munged", "slurmctld", "slurmd", "sbatch", "scontrol")
 CONF = """
 ClusterName=spinemri

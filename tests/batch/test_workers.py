@@ -26,6 +26,9 @@ from spinemri.batch.task import Orders, Outcome
 from spinemri.config import Config
 from spinemri.errors import UsageError
 
+# Killed on purpose, dask leaves sockets for the collector.
+pytestmark = pytest.mark.filterwarnings("ignore::pytest.PytestUnraisableExceptionWarning")
+
 PATIENT = Patience(look_s=0.05, pause_s=0.5, give_up_s=60.0)
 
 
