@@ -13,7 +13,7 @@ from spinemri.measure.escc import escc_evidence, escc_grade, why_no_cord
 from spinemri.measure.mass import Extent
 from spinemri.measure.profile import number
 from spinemri.measure.record import CompromiseRecord
-from spinemri.measure.references import CORD_AREA_MM2, References
+from spinemri.measure.references import CORD_AREA_MM2, References, same_place
 from spinemri.measure.sections import MeasuredCanal, Sections, smooth_along
 
 __all__ = ["compression_percent", "compromise_record", "occupied_length_mm", "worst_section"]
@@ -59,11 +59,11 @@ def occupied_length_mm(occupancy_percent: NDArray[np.float64], limit_percent: fl
 def worst_section(sections: Sections, references: References, extent: Extent) -> int | None:
     """Find the section of highest compromise.
 
-    Among affected sections, the one where the AP diameters of sac and cord, smoothed over 3 mm and each divided by
-    its reference, are smallest on average. Sections within 0.02 of it are tied and go by canal occupancy; of
-    those within 1 % of the highest, the middle one. A mass beside the sac may leave AP diameters alone: where they
-    stay above nine tenths everywhere, occupancy alone decides. Where a reference is missing the largest diameter
-    along the mass stands in for it: the place can be told, the percentage cannot.
+    Among affected sections, the one where sac and cord, smoothed over 3 mm and each divided by its reference, are
+    smallest on average, in AP diameter and area alike: a mass in front or behind takes both, one beside them the area.
+    Sections within 0.02 of it are tied and go by canal occupancy; of those within 1 % of the highest, the middle one.
+    Where sac and cord stay above nine tenths everywhere, occupancy alone decides. Where a reference is missing the
+    largest value along the mass stands in for it: the place can be told, the percentage cannot.
 
     Parameters
     ----------
@@ -77,9 +77,9 @@ def worst_section(sections: Sections, references: References, extent: Extent) ->
         None where neither sac nor occupancy is known on any affected section.
     """
     step = sections.step_mm
-    cord_ap = np.where(np.nan_to_num(sections.cord.area_mm2) < CORD_AREA_MM2, np.nan, sections.cord.ap_mm)
-    sac = _relative(smooth_along(sections.sac.ap_mm, step_mm=step), references.mean_of_known("sac_ap_mm"), extent)
-    cord = _relative(smooth_along(cord_ap, step_mm=step), references.mean_of_known("cord_ap_mm"), extent)
+    seen = np.nan_to_num(sections.cord.area_mm2) >= CORD_AREA_MM2
+    sac = _left(sections, "sac", references, extent)
+    cord = np.where(seen, _left(sections, "cord", references, extent), np.nan)
     score = np.where(np.isfinite(cord), (sac + cord) / 2, sac)
     score[~extent.affected] = np.nan
     occupancy = smooth_along(sections.occupancy_percent, step_mm=step)
@@ -92,6 +92,17 @@ def worst_section(sections: Sections, references: References, extent: Extent) ->
     full = np.nan_to_num(occupancy[tied])
     best = tied[full >= full.max() - SAME_OCCUPANCY_PERCENT]
     return int(best[(len(best) - 1) // 2])
+
+
+def _left(sections: Sections, name: str, references: References, extent: Extent) -> NDArray[np.float64]:
+    """Share of a structure that is left on every section, the mean of AP diameter and area as far as they are known."""
+    parts = []
+    for quantity in ("ap_mm", "area_mm2"):
+        values = smooth_along(getattr(getattr(sections, name), quantity), step_mm=sections.step_mm)
+        parts.append(_relative(values, references.mean_of_known(f"{name}_{quantity}"), extent))
+    known = np.isfinite(parts)
+    total: NDArray[np.float64] = np.where(known, parts, 0.0).sum(0) / np.maximum(known.sum(0), 1)
+    return np.where(known.any(0), total, np.nan)
 
 
 def _relative(values: NDArray[np.float64], reference: float, extent: Extent) -> NDArray[np.float64]:
@@ -126,8 +137,9 @@ def compromise_record(
     worst = worst_section(sections, references, extent)
     if worst is None:
         return CompromiseRecord(), (_nothing_measurable(),)
-    evidence = escc_evidence(canal.stack, sections, references, worst)
-    no_cord = why_no_cord(sections, worst, names[worst])
+    beside = same_place(references, sections, levels, canal.centreline, worst)
+    evidence = escc_evidence(canal.stack, sections, beside, worst)
+    no_cord = why_no_cord(sections, evidence, worst, names[worst])
     grade = escc_grade(evidence) if no_cord is None else None
     x, y, z = (float(v) for v in canal.centreline.points_lps[worst])
     numbers = _diameters(sections, references, worst, cord=no_cord is None)

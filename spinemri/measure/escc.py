@@ -10,17 +10,19 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 import numpy as np
+from numpy.typing import NDArray
 from scipy import ndimage
 
 from spinemri.errors import Flag, Severity
-from spinemri.measure.planes import SectionStack
+from spinemri.measure.planes import FloatMap, SectionStack
 from spinemri.measure.profile import number
 from spinemri.measure.references import CORD_AREA_MM2, References, conus_index
-from spinemri.measure.sections import Sections, smooth_along
+from spinemri.measure.sections import SMALLEST_AREA_MM2, Sections, smooth_along
 
 __all__ = ["EsccEvidence", "escc_evidence", "escc_grade", "mass_cord_distance_mm", "why_no_cord"]
 
-SAC_DEFORMED_RATIO = 0.9
+SAC_DEFORMED_RATIO = 0.85
+"""Sacs at corresponding places of neighbouring segments differ by up to a tenth in health."""
 CORD_COMPRESSED_RATIO = 0.85
 CORD_TOUCHED_MM = 1.0
 """Dura and one in-plane voxel: a gap below this cannot be told from contact."""
@@ -29,6 +31,12 @@ COMPRESSED_GAP_MM = 2.0
 half, and a grade that is too low does more harm than one that is too high."""
 CSF_VISIBLE_FRACTION = 0.15
 """Smaller shares of the sac are the soft border of the cord, not a rim of fluid; in health about 0.7 is fluid."""
+CSF_VISIBLE_MM2 = 6.0
+"""A dozen pixels: where sac and cord are both pressed flat, a large share of little is nothing that can be seen."""
+RAYS, RAY_MM, RAY_STEP_MM = 48, 20.0, 0.1
+LEAST_CROSSED_MM = 0.5
+SAC_SHUT_RATIO = 0.35
+"""With less of its area left, the sac has no room for a cord that could be outlined."""
 
 
 @dataclass(frozen=True)
@@ -43,8 +51,8 @@ class EsccEvidence:
         Shortest distance between the borders of mass and cord in the section plane.
     cord_ap_ratio, cord_area_ratio : float
         The same ratios of the cord.
-    csf_fraction : float
-        Part of the sac's area that is not cord.
+    csf_fraction, csf_area_mm2 : float
+        Part of the sac's area that is not cord, and that area.
     """
 
     sac_ap_ratio: float
@@ -53,6 +61,7 @@ class EsccEvidence:
     cord_ap_ratio: float
     cord_area_ratio: float
     csf_fraction: float
+    csf_area_mm2: float
 
     @property
     def complete(self) -> bool:
@@ -61,7 +70,7 @@ class EsccEvidence:
 
     @property
     def sac_deformed(self) -> bool:
-        """The sac is narrower than nine tenths of its references, in AP diameter or in area."""
+        """The sac is smaller than 85 % of its references, in AP diameter or in area."""
         return min(self.sac_ap_ratio, self.sac_area_ratio) < SAC_DEFORMED_RATIO
 
     @property
@@ -69,6 +78,11 @@ class EsccEvidence:
         """The mass reaches the cord, as far as voxels can tell."""
         limit_mm = COMPRESSED_GAP_MM if self.cord_compressed else CORD_TOUCHED_MM
         return self.mass_cord_distance_mm < limit_mm
+
+    @property
+    def csf_visible(self) -> bool:
+        """Fluid can be seen around the cord: enough of it, and enough of the sac."""
+        return self.csf_fraction >= CSF_VISIBLE_FRACTION and self.csf_area_mm2 >= CSF_VISIBLE_MM2
 
     @property
     def cord_compressed(self) -> bool:
@@ -84,7 +98,7 @@ class EsccEvidence:
             "sac_deformed": self.sac_deformed,
             "cord_touched": self.cord_touched,
             "cord_compressed": self.cord_compressed,
-            "csf_visible": self.csf_fraction >= CSF_VISIBLE_FRACTION,
+            "csf_visible": self.csf_visible,
             "high_grade": grade in ("2", "3"),
         }
 
@@ -92,8 +106,9 @@ class EsccEvidence:
 def mass_cord_distance_mm(stack: SectionStack, index: int) -> float:
     """Return the shortest distance in a section plane between mass and cord in mm.
 
-    The median over three neighbouring sections of the gap between the borders at half coverage; resolved to half a
-    millimetre.
+    Along rays from the cord's centre the gap is the way to the middle of the mass, less what the ray crosses of the
+    cord and less half of what it crosses of the mass: lengths and middles are not changed by the averaging over thick
+    slices, whereas borders at half coverage are. The median over three neighbouring sections of the shortest gap.
 
     Parameters
     ----------
@@ -106,15 +121,30 @@ def mass_cord_distance_mm(stack: SectionStack, index: int) -> float:
     float
         NaN where either is missing.
     """
-    gaps = []
-    for near in range(max(0, index - 1), min(len(stack.cut), index + 2)):
-        cord, mass = stack.cord[near] >= 0.5, stack.mass[near] >= 0.5
-        if stack.cut[near] or not cord.any() or not mass.any():
-            continue
-        distance = ndimage.distance_transform_edt(~cord, sampling=stack.pixel_mm)
-        # Distances run between pixel centres; the borders lie half a pixel further in on either side.
-        gaps.append(max(0.0, float(distance[mass].min()) - stack.pixel_mm))
-    return float(np.median(gaps)) if gaps else float("nan")
+    near = [i for i in range(max(0, index - 1), min(len(stack.cut), index + 2)) if not stack.cut[i]]
+    gaps = [_gap_mm(stack.cord[i], stack.mass[i], stack.offsets_mm) for i in near]
+    known = [gap for gap in gaps if np.isfinite(gap)]
+    return float(np.median(known)) if known else float("nan")
+
+
+def _gap_mm(cord: FloatMap, mass: FloatMap, offsets_mm: NDArray[np.float64]) -> float:
+    """Shortest gap along any ray of one section; NaN where cord or mass is missing."""
+    filled = np.maximum(cord, 0.0)
+    total = float(filled.sum())
+    if total * (offsets_mm[1] - offsets_mm[0]) ** 2 < SMALLEST_AREA_MM2:
+        return float("nan")
+    centre = np.array([filled.sum(1) @ offsets_mm, filled.sum(0) @ offsets_mm]) / total
+    angle = np.arange(RAYS) * (2 * np.pi / RAYS)
+    way = np.arange(0.0, RAY_MM, RAY_STEP_MM)
+    points = centre[:, None, None] + np.stack([np.cos(angle), np.sin(angle)])[..., None] * way
+    at = (points - offsets_mm[0]) / (offsets_mm[1] - offsets_mm[0])
+    cord_way, mass_way = (ndimage.map_coordinates(one, at, order=1, mode="constant") for one in (cord, mass))
+    crossed = np.cumsum(np.clip(mass_way, 0.0, 1.0), axis=1) * RAY_STEP_MM
+    half = 0.5 * crossed[:, -1]
+    middle = way[(crossed >= half[:, None]).argmax(1)]
+    gap = middle - np.clip(cord_way, 0.0, 1.0).sum(1) * RAY_STEP_MM - half
+    gap = gap[crossed[:, -1] >= LEAST_CROSSED_MM]
+    return max(0.0, float(gap.min())) if len(gap) else float("nan")
 
 
 def escc_evidence(stack: SectionStack, sections: Sections, references: References, worst: int) -> EsccEvidence:
@@ -125,7 +155,9 @@ def escc_evidence(stack: SectionStack, sections: Sections, references: Reference
     stack : SectionStack
     sections : Sections
     references : References
-        One side is enough here: neighbours are needed, not an interpolation between two.
+        At corresponding places of their segments (see `same_place`). One side is enough here: neighbours are needed,
+        not an interpolation between two. Of two, the thinner cord counts, since the cord is thicker at its
+        enlargements, and the mean of the sacs.
     worst : int
         Section.
 
@@ -139,7 +171,8 @@ def escc_evidence(stack: SectionStack, sections: Sections, references: Reference
         return float(smooth_along(values, step_mm=sections.step_mm)[worst])
 
     def ratio(name: str, quantity: str) -> float:
-        reference = references.mean_of_known(f"{name}_{quantity}")
+        beside = references.least_of_known if name == "cord" else references.mean_of_known
+        reference = beside(f"{name}_{quantity}")
         return here(name, quantity) / reference if reference > 0 else float("nan")
 
     sac, cord = here("sac", "area_mm2"), here("cord", "area_mm2")
@@ -150,6 +183,7 @@ def escc_evidence(stack: SectionStack, sections: Sections, references: Reference
         cord_ap_ratio=ratio("cord", "ap_mm"),
         cord_area_ratio=ratio("cord", "area_mm2"),
         csf_fraction=max(0.0, 1.0 - cord / sac) if sac > 0 else float("nan"),
+        csf_area_mm2=max(0.0, sac - cord),
     )
 
 
@@ -170,24 +204,27 @@ def escc_grade(evidence: EsccEvidence) -> str | None:
 
     Examples
     --------
-    >>> escc_grade(EsccEvidence(0.5, 0.5, 0.0, 0.6, 0.7, 0.3))
+    >>> escc_grade(EsccEvidence(0.5, 0.5, 0.0, 0.6, 0.7, 0.3, 12.0))
     '2'
     """
     if not evidence.complete:
         return None
     if evidence.cord_touched and evidence.cord_compressed:
-        return "2" if evidence.csf_fraction >= CSF_VISIBLE_FRACTION else "3"
+        return "2" if evidence.csf_visible else "3"
     if evidence.cord_touched:
         return "1c"
     return "1b" if evidence.sac_deformed else "1a"
 
 
-def why_no_cord(sections: Sections, worst: int, level: str | None) -> Flag | None:
+def why_no_cord(sections: Sections, evidence: EsccEvidence, worst: int, level: str | None) -> Flag | None:
     """Explain why no grade can be given at a section without cord.
+
+    A cord that is gone where the sac is pressed shut, and there again below, is a cord that is compressed.
 
     Parameters
     ----------
     sections : Sections
+    evidence : EsccEvidence
     worst : int
         Section.
     level : str or None
@@ -202,6 +239,8 @@ def why_no_cord(sections: Sections, worst: int, level: str | None) -> Flag | Non
     if np.nan_to_num(area) >= CORD_AREA_MM2:
         return None
     tip = conus_index(sections)
+    if tip is not None and worst < tip and evidence.sac_area_ratio < SAC_SHUT_RATIO:
+        return None
     lumbar = level is not None and level[0] in "LS"
     if (tip is not None and worst > tip) or (tip is None and lumbar):
         return Flag(

@@ -52,6 +52,8 @@ class SectionStack:
         No canal lies at the centreline.
     beyond : (n, m, m) ndarray of bool
         Pixels beyond the field of view.
+    slice_mm : float
+        Distance between the slices that were resampled: how finely the fractions are known from side to side.
     """
 
     canal: FloatMap
@@ -62,6 +64,7 @@ class SectionStack:
     cut: BoolMap
     missing: BoolMap
     beyond: BoolMap
+    slice_mm: float
 
     @property
     def pixel_mm(self) -> float:
@@ -195,7 +198,7 @@ def sample_sections(anatomy: Anatomy, mass: Mass, centreline: Centreline) -> Sec
     for each in maps:
         each[~own] = 0.0
     cut = missing | reaches_edge(maps[0], beyond).any((1, 2))
-    return SectionStack(maps[0], maps[1], maps[2], maps[3], offsets, cut, missing, beyond)
+    return SectionStack(maps[0], maps[1], maps[2], maps[3], offsets, cut, missing, beyond, tissues.grid.spacing[0])
 
 
 def reaches_edge(fractions: FloatMap, beyond: BoolMap) -> BoolMap:

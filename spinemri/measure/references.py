@@ -12,7 +12,7 @@ from spinemri.measure.levels import vertebra_of_sections, vertebra_positions_mm
 from spinemri.measure.mass import END_AREA_MM2, Extent
 from spinemri.measure.sections import Sections, Structure, smooth_along
 
-__all__ = ["MARGIN_VERTEBRAE", "Reference", "References", "conus_index", "find_references"]
+__all__ = ["MARGIN_VERTEBRAE", "Reference", "References", "conus_index", "find_references", "same_place"]
 
 MARGIN_VERTEBRAE = 1
 """Vertebrae left out between the mass's end and its reference."""
@@ -61,6 +61,11 @@ class References:
     def mean_of_both(self, name: str) -> float:
         """Return the mean of one quantity above and below; NaN unless both are known."""
         return float(np.mean(self.values(name)))
+
+    def least_of_known(self, name: str) -> float:
+        """Return the smaller value of one quantity above and below; NaN if known on neither side."""
+        known = [v for v in self.values(name) if np.isfinite(v)]
+        return float(min(known, default=np.nan))
 
     def mean_of_known(self, name: str) -> float:
         """Return the mean of one quantity over the sides where it is known; NaN if on neither."""
@@ -116,6 +121,46 @@ def find_references(sections: Sections, levels: Levels, centreline: Centreline, 
     above = _nearest(sections, middles, usable, first, step=-1) if first >= 0 else None
     below = _nearest(sections, middles, usable, last, step=1) if last >= 0 else None
     return References(above, below)
+
+
+def same_place(
+    references: References, sections: Sections, levels: Levels, centreline: Centreline, index: int
+) -> References:
+    """Move references to where their own segments correspond to a section.
+
+    Sac and canal narrow at every disc and widen behind every body: a section at a disc is compared with a disc, one
+    behind a body with a body.
+
+    Parameters
+    ----------
+    references : References
+        At the middles of vertebrae.
+    sections : Sections
+    levels : Levels
+    centreline : Centreline
+    index : int
+        Section.
+
+    Returns
+    -------
+    moved : References
+        At most half a vertebra away; a side where that place cannot be measured keeps its own.
+    """
+    middles = vertebra_positions_mm(levels, centreline)
+    count = np.arange(len(middles))
+    place = float(np.interp(index * sections.step_mm, middles, count))
+    beyond_middle = place - round(place)
+
+    def beside(reference: Reference | None) -> Reference | None:
+        if reference is None or not 0 <= reference.vertebra + beyond_middle <= count[-1]:
+            return reference
+        at = round(float(np.interp(reference.vertebra + beyond_middle, count, middles)) / sections.step_mm)
+        if not 0 <= at < len(sections) or _mass_area(sections, at) >= END_AREA_MM2:
+            return reference
+        found = _reference(sections, reference.vertebra, at)
+        return found if np.isfinite(found.sac_ap_mm) else reference
+
+    return References(beside(references.above), beside(references.below))
 
 
 def _nearest(

@@ -13,6 +13,7 @@ FREE = EsccEvidence(
     cord_ap_ratio=1.0,
     cord_area_ratio=1.0,
     csf_fraction=0.7,
+    csf_area_mm2=80.0,
 )
 
 
@@ -23,7 +24,7 @@ FREE = EsccEvidence(
         ({"sac_ap_ratio": 0.7}, "1b"),
         ({"sac_area_ratio": 0.7}, "1b"),
         ({"sac_ap_ratio": 0.7, "mass_cord_distance_mm": 0.5}, "1c"),
-        ({"sac_ap_ratio": 0.5, "mass_cord_distance_mm": 0.0, "cord_ap_ratio": 0.6}, "2"),
+        ({"sac_ap_ratio": 0.5, "mass_cord_distance_mm": 0.0, "cord_ap_ratio": 0.6, "csf_area_mm2": 12.0}, "2"),
         ({"sac_ap_ratio": 0.5, "mass_cord_distance_mm": 0.0, "cord_area_ratio": 0.6, "csf_fraction": 0.05}, "3"),
         # Between mass and flattened cord a voxel or two are half dura, half either; beside a round cord that is a gap.
         ({"sac_ap_ratio": 0.3, "mass_cord_distance_mm": 1.5, "cord_ap_ratio": 0.5}, "2"),
@@ -31,6 +32,17 @@ FREE = EsccEvidence(
         # A thin cord that nothing touches is not compressed by the mass.
         ({"cord_area_ratio": 0.7}, "1a"),
         ({"csf_fraction": float("nan")}, None),
+        # Half of next to nothing is not a rim of fluid that can be seen.
+        (
+            {
+                "sac_ap_ratio": 0.2,
+                "mass_cord_distance_mm": 0.3,
+                "cord_ap_ratio": 0.2,
+                "csf_fraction": 0.5,
+                "csf_area_mm2": 4.0,
+            },
+            "3",
+        ),
     ],
 )
 def test_grades(changes, grade):
