@@ -25,7 +25,14 @@ from spinemri.pipeline.output import check_apart, output_folder
 from spinemri.pipeline.prepare import Prepared, prepare_study
 from spinemri.report import write_report
 
-__all__ = ["ComparedStudies", "compare_measured", "compare_studies", "visit_folder", "write_compared"]
+__all__ = [
+    "ComparedStudies",
+    "compare_measured",
+    "compare_studies",
+    "measure_visits",
+    "visit_folder",
+    "write_compared",
+]
 
 
 @dataclass(frozen=True, eq=False)
@@ -81,8 +88,9 @@ def compare_studies(
         with recorder.stage("intake"):
             studies, failures = _read(paths, options)
             _check_labels(options, len(studies))
+            _refuse_foreign_plan(studies, radiotherapy)
             studies, radiotherapy = without_identity(studies, radiotherapy, options)
-        results, more_failures = _measure_all(studies, options, recorder)
+        results, more_failures = measure_visits(studies, options, recorder)
         failures += more_failures
         if len(results) < 2:
             raise _too_few(len(results), failures)
@@ -123,6 +131,16 @@ def _refuse_several_patients(studies: Sequence[Study]) -> None:
         )
 
 
+def _refuse_foreign_plan(studies: Sequence[Study], radiotherapy: Radiotherapy | None) -> None:
+    planned = radiotherapy.course.patient_key if radiotherapy and radiotherapy.course else ""
+    if planned and any(study.patient_key and study.patient_key != planned for study in studies):
+        raise InputError(
+            "RT_OTHER_PATIENT",
+            "The radiotherapy belongs to another patient than the studies, by their patient ids.",
+            "Give the treatment of the same patient.",
+        )
+
+
 def _check_labels(options: Options, studies: int) -> None:
     if options.labels and len(options.labels) != studies:
         raise UsageError(
@@ -132,10 +150,25 @@ def _check_labels(options: Options, studies: int) -> None:
         )
 
 
-def _measure_all(
+def measure_visits(
     studies: Sequence[Study], options: Options, recorder: Recorder
 ) -> tuple[tuple[StudyResult, ...], list[Flag]]:
-    """Measure visit after visit; the first that succeeds lends its level names to the others."""
+    """Measure visit after visit; the first that succeeds lends its level names to the others.
+
+    Parameters
+    ----------
+    studies : sequence of Study
+        In order of time.
+    options : Options
+        Its levels are those of the baseline, its masks one per study.
+    recorder : Recorder
+
+    Returns
+    -------
+    results : tuple of StudyResult
+    failures : list of Flag
+        One for every study that could not be measured.
+    """
     results: list[StudyResult] = []
     failures: list[Flag] = []
     for number, study in enumerate(studies, start=1):
