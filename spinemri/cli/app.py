@@ -185,6 +185,9 @@ def compare(
     rt_levels: Annotated[str | None, typer.Option(help="Treated vertebrae, e.g. T3-T9.")] = None,
     rt_dose_gy: Annotated[float | None, typer.Option(help="Total dose in Gy.")] = None,
     rt_fractions: Annotated[int | None, typer.Option(help="Number of fractions.")] = None,
+    radiotherapy: Annotated[
+        Path | None, typer.Option("--radiotherapy", metavar="DIR", help="RTPLAN, RTDOSE and RTSTRUCT of the treatment.")
+    ] = None,
     from_: From = None,
     study: StudyUids = None,
     patient: Patient = None,
@@ -208,6 +211,7 @@ def compare(
         from spinemri.cli.progress import progress
         from spinemri.cli.results import deidentification, finish_comparison, study_options
         from spinemri.followup import parse_radiotherapy
+        from spinemri.intake.treatment import read_course
         from spinemri.pipeline import compare_studies
         from spinemri.pipeline.output import check_free
 
@@ -221,8 +225,13 @@ def compare(
             deidentification=deidentification(deidentify_key, wanted=deidentify),
             overwrite=overwrite,
         )
-        radiotherapy = parse_radiotherapy(
-            start=rt_start, end=rt_end, dose_gy=rt_dose_gy, fractions=rt_fractions, levels=rt_levels
+        course = parse_radiotherapy(
+            start=rt_start,
+            end=rt_end,
+            dose_gy=rt_dose_gy,
+            fractions=rt_fractions,
+            levels=rt_levels,
+            course=read_course(radiotherapy) if radiotherapy else None,
         )
         archive = ArchiveOptions(from_, tuple(study or ()), patient, day, accession, listen, aet, keep_images, timeout)
         if from_:
@@ -231,7 +240,7 @@ def compare(
             inputs(paths or [], archive, several=True, quiet=quiet, json_log=json_log) as folders,
             progress(visits=max(2, len(folders)), quiet=quiet, json_log=json_log) as recorder,
         ):
-            compared = compare_studies(folders, out, options, radiotherapy, recorder)
+            compared = compare_studies(folders, out, options, course, recorder)
         finish_comparison(compared, out, recorder.events, quiet=quiet)
 
 

@@ -17,9 +17,10 @@ from spinemri.followup.compatibility import (
 )
 from spinemri.followup.decision import decide, without_pairing
 from spinemri.followup.paired import paired_change
-from spinemri.followup.radiotherapy import Radiotherapy, radiotherapy_record
-from spinemri.followup.record import Comparison, PairedEstimateRecord, RadiotherapyRecord, TimepointRecord, VerdictBasis
+from spinemri.followup.radiotherapy import Radiotherapy
+from spinemri.followup.record import Comparison, PairedEstimateRecord, TimepointRecord, VerdictBasis
 from spinemri.followup.timeline import days_between, find_nadir, find_recurrence, study_day
+from spinemri.followup.treated import treatment_record
 from spinemri.followup.yardsticks import yardsticks
 from spinemri.measure.record import FlagRecord, QualityRecord
 from spinemri.measure.result import StudyResult
@@ -50,7 +51,7 @@ def compare_results(results: Sequence[StudyResult], radiotherapy: Radiotherapy |
         raise UsageError("TOO_FEW_STUDIES", f"A comparison needs two studies, got {len(results)}.", remedy)
     change_between = cache(lambda earlier, later: pair_change(results[earlier], results[later]))
     changes = [change_between(0, later) for later in range(1, len(results))]
-    treatment, treatment_flags = _treatment(results[0], radiotherapy)
+    treatment, treatment_flags = treatment_record(results[0], radiotherapy)
     masses = [result.measurements.mass for result in results]
     dates = [result.study.study_date for result in results]
     return Comparison(
@@ -166,25 +167,6 @@ def _basis(change: Change | None) -> VerdictBasis | None:
 def _treated_before(baseline: StudyResult, radiotherapy: Radiotherapy | None) -> bool:
     days = days_between(radiotherapy.end if radiotherapy else None, study_day(baseline.study.study_date))
     return days is not None and days >= 0
-
-
-def _treatment(
-    baseline: StudyResult, radiotherapy: Radiotherapy | None
-) -> tuple[RadiotherapyRecord | None, tuple[Flag, ...]]:
-    """Put the radiotherapy beside the baseline's mass; unanchored names are not compared with treated levels."""
-    if radiotherapy is None:
-        return None, ()
-    levels, mass = baseline.measurements.levels, baseline.measurements.mass
-    present = [v.name for v in levels.vertebrae if v.name]
-    anchored = levels.numbering == "absolute"
-    record = radiotherapy_record(radiotherapy, mass.extent if anchored else None, present)
-    if anchored or radiotherapy.levels is None or mass.extent is None:
-        return record, ()
-    message = (
-        f"The baseline's levels are {levels.numbering}: whether {radiotherapy.levels} covers the mass is not judged. "
-        "Give a level with --level."
-    )
-    return record, (Flag("RT_LEVELS_NOT_COMPARABLE", message),)
 
 
 def _change_flags(changes: Sequence[Change]) -> list[Flag]:

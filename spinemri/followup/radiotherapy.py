@@ -1,4 +1,4 @@
-"""What the user says of the radiotherapy, and whether the treated levels cover the mass."""
+"""What the user or the plan says of the radiotherapy, and whether the treated levels cover the mass."""
 
 from __future__ import annotations
 
@@ -9,6 +9,7 @@ from datetime import date
 
 from spinemri.errors import UsageError
 from spinemri.followup.record import RadiotherapyRecord
+from spinemri.intake.treatment import Course
 from spinemri.measure.record import ExtentRecord
 from spinemri.nomenclature import REGULAR_COLUMN, vertebra_id, vertebra_name
 
@@ -30,6 +31,8 @@ class Radiotherapy:
     fractions : int or None
     levels : str or None
         Treated vertebrae from cranial to caudal, e.g. ``"T3-T9"``.
+    course : Course or None
+        What DICOM objects say.
     """
 
     start: date | None = None
@@ -37,6 +40,7 @@ class Radiotherapy:
     dose_gy: float | None = None
     fractions: int | None = None
     levels: str | None = None
+    course: Course | None = None
 
     def __post_init__(self) -> None:
         if self.start and self.end and self.end < self.start:
@@ -81,8 +85,9 @@ def parse_radiotherapy(
     dose_gy: float | None = None,
     fractions: int | None = None,
     levels: str | None = None,
+    course: Course | None = None,
 ) -> Radiotherapy | None:
-    """Read and check what the user said of the radiotherapy.
+    """Read and check what the user said of the radiotherapy; a plan stands in for what was not said.
 
     Parameters
     ----------
@@ -92,6 +97,8 @@ def parse_radiotherapy(
     fractions : int or None
     levels : str or None
         For example ``"T3-T9"``, or one vertebra.
+    course : Course or None
+        From DICOM objects.
 
     Returns
     -------
@@ -103,14 +110,17 @@ def parse_radiotherapy(
     UsageError
         BAD_DATE, RT_END_BEFORE_START, BAD_RT_LEVELS, BAD_RT_DOSE or BAD_RT_FRACTIONS.
     """
-    if all(value is None for value in (start, end, dose_gy, fractions, levels)):
+    if all(value is None for value in (start, end, dose_gy, fractions, levels, course)):
         return None
+    planned = course or Course()
+    days = planned.delivered or (None,)
     return Radiotherapy(
-        start=parse_date(start) if start is not None else None,
-        end=parse_date(end) if end is not None else None,
-        dose_gy=dose_gy,
-        fractions=fractions,
+        start=parse_date(start) if start is not None else days[0],
+        end=parse_date(end) if end is not None else days[-1],
+        dose_gy=planned.prescribed_gy if dose_gy is None else dose_gy,
+        fractions=planned.fractions if fractions is None else fractions,
         levels=levels,
+        course=course,
     )
 
 

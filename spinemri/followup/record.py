@@ -85,10 +85,11 @@ class RecurrenceRecord(Record):
 
 
 class RadiotherapyRecord(Record):
-    """What the user said of the radiotherapy, and whether the treated levels cover the mass.
+    """What the user or the plan said of the radiotherapy, and whether the treated levels cover the mass.
 
     `margin_levels` counts whole treated vertebrae beyond the mass at its cranial and caudal end; negative where
-    the mass reaches beyond the treated levels.
+    the mass reaches beyond the treated levels. `levels_from` says whether the levels were given or come from the plan.
+    Doses are those to the mass of the baseline; `mass_v95_percent` is the part of it that receives 95 % of `dose_gy`.
     """
 
     start: str | None
@@ -98,6 +99,10 @@ class RadiotherapyRecord(Record):
     levels: str | None
     mass_covered: bool | None
     margin_levels: tuple[int, int] | None
+    levels_from: Literal["given", "plan"] | None = None
+    mass_v95_percent: float | None = None
+    mass_d95_gy: float | None = None
+    mass_mean_gy: float | None = None
 
 
 class Comparison(Record):

@@ -5,15 +5,20 @@ from __future__ import annotations
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import replace
+from typing import TypeVar
 
 from spinemri.errors import InputError, UsageError
 from spinemri.followup import Radiotherapy
 from spinemri.intake.deidentify import deidentified
 from spinemri.intake.model import Study
-from spinemri.intake.pseudonyms import pseudonyms_for
+from spinemri.intake.pseudonyms import Pseudonyms, pseudonyms_for
+from spinemri.intake.treatment import Course, Target
 from spinemri.pipeline.options import Options
+from spinemri.volume import Volume
 
 __all__ = ["details_withheld", "without_identity"]
+
+_Framed = TypeVar("_Framed", Volume, Target)
 
 _PLAIN_ERRORS = {
     "LEVEL_UNKNOWN", "SEGMENTER_FAILED", "SEGMENTER_MISSING", "SEGMENTER_TIMEOUT", "SEVERAL_PATIENTS",
@@ -45,7 +50,27 @@ def without_identity(
     if radiotherapy is None:
         return clean, None
     start, end = (day and pseudonyms.shifted(day) for day in (radiotherapy.start, radiotherapy.end))
-    return clean, replace(radiotherapy, start=start, end=end)
+    course = _unnamed(radiotherapy.course, pseudonyms) if radiotherapy.course else None
+    return clean, replace(radiotherapy, start=start, end=end, course=course)
+
+
+def _unnamed(course: Course, pseudonyms: Pseudonyms) -> Course:
+    """Give the objects of a course the frames of reference of the de-identified images."""
+
+    def in_frame(part: _Framed | None) -> _Framed | None:
+        return part and replace(part, frame_of_reference_uid=pseudonyms.uid(part.frame_of_reference_uid))
+
+    return replace(
+        course,
+        delivered=tuple(pseudonyms.shifted(day) for day in course.delivered),
+        dose=in_frame(course.dose),
+        target=in_frame(course.target),
+        links=tuple(
+            replace(link, source_uid=pseudonyms.uid(link.source_uid), target_uid=pseudonyms.uid(link.target_uid))
+            for link in course.links
+        ),
+        patient_key="",
+    )
 
 
 @contextmanager

@@ -13,7 +13,7 @@ from pydantic import ValidationError
 from spinemri.errors import Flag, InputError, Severity
 from spinemri.export.dicom.sources import Sources
 from spinemri.followup import Radiotherapy
-from spinemri.followup.record import Comparison
+from spinemri.followup.record import Comparison, RadiotherapyRecord
 from spinemri.intake.model import Plane, Role, Stack, Study, Weighting, no_instances
 from spinemri.measure.record import Measurements, SeriesRecord
 from spinemri.pipeline.manifest import Manifest
@@ -82,8 +82,8 @@ def _give(kept: Kept) -> Kept:
     return kept
 
 
-def recorded_radiotherapy(folder: Path) -> Radiotherapy | None:
-    """Return the radiotherapy that ``comparison.json`` names.
+def recorded_radiotherapy(folder: Path) -> tuple[Radiotherapy | None, tuple[Flag, ...]]:
+    """Return the radiotherapy that ``comparison.json`` names, and what of it cannot be measured again.
 
     Raises
     ------
@@ -97,7 +97,15 @@ def recorded_radiotherapy(folder: Path) -> Radiotherapy | None:
             "BAD_COMPARISON", f"comparison.json cannot be read ({type(error).__name__}).", "Compare the studies again."
         ) from None
     if record is None:
-        return None
+        return None, ()
+    message = (
+        "The dose to the mass is not measured again: the dose grid is not kept. Compare with --radiotherapy again."
+    )
+    flags = () if record.mass_mean_gy is None else (Flag("RT_DOSE_NOT_REMEASURED", message),)
+    return _radiotherapy(record), flags
+
+
+def _radiotherapy(record: RadiotherapyRecord) -> Radiotherapy:
     return Radiotherapy(
         start=date.fromisoformat(record.start) if record.start else None,
         end=date.fromisoformat(record.end) if record.end else None,

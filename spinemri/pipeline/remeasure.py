@@ -136,14 +136,14 @@ def _remeasure_study(out: Path, config: Config, recorder: Recorder, naming: _Nam
 
 
 def _remeasure_comparison(out: Path, config: Config, recorder: Recorder, naming: _Naming) -> ComparedStudies:
-    radiotherapy = recorded_radiotherapy(out)
+    radiotherapy, lost = recorded_radiotherapy(out)
     with output_folder(out, overwrite=True) as folder:
         results: list[StudyResult] = []
         while visit_folder(out, len(results) + 1).is_dir():
             visit = len(results) + 1
             results.append(_measure_folder(visit_folder(out, visit), config, recorder, visit, naming))
             naming = naming if visit > 1 else _as_the_first(out, results[0], naming)
-        compared = compare_measured(results, radiotherapy, config, recorder)
+        compared = compare_measured(results, radiotherapy, config, recorder, lost)
         write_compared(compared, folder, config, recorder)
         for visit in range(1, len(results) + 1):
             _keep_masks(visit_folder(out, visit), visit_folder(folder, visit), naming)

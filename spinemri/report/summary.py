@@ -83,4 +83,8 @@ def _radiotherapy(treatment: RadiotherapyRecord) -> str:
     if treatment.margin_levels:
         above, below = treatment.margin_levels
         parts.append(f"margin {above} vertebrae above and {below} below")
+    if treatment.mass_mean_gy is not None and treatment.mass_d95_gy is not None:
+        parts.append(f"mean dose to the mass {treatment.mass_mean_gy:.1f} Gy, D95 {treatment.mass_d95_gy:.1f} Gy")
+    if treatment.mass_v95_percent is not None:
+        parts.append(f"95 % of the dose in {treatment.mass_v95_percent:.0f} % of the mass")
     return ", ".join(parts)
