@@ -15,7 +15,7 @@ from spinemri.measure.record import Measurements
 ROOT = Path(__file__).parents[1]
 CODE = re.compile(r"[A-Z][A-Z0-9]*(_[A-Z0-9]+)+")
 NOT_CODES = {
-    *("FLUID_ATTENUATED", "PROTON_DENSITY", "SPINEMRI_PHANTOM", "T2_STAR"),
+    *("FLUID_ATTENUATED", "MULTI_PLAN", "PROTON_DENSITY", "SPINEMRI_PHANTOM", "T2_STAR"),
     *("OMP_NUM_THREADS", "OPENBLAS_NUM_THREADS", "MKL_NUM_THREADS", "NUMEXPR_NUM_THREADS"),
     "ITK_GLOBAL_DEFAULT_NUMBER_OF_THREADS",
 }
