@@ -11,7 +11,7 @@ the signal is half way, which is where half of the voxel is filled.
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import replace
+from dataclasses import dataclass, replace
 
 import numpy as np
 from numpy.typing import NDArray
@@ -48,6 +48,7 @@ _MINIMUM_VOXELS = 30.0
 _VARIANCE_FLOOR = 1e-3
 _MINIMUM_SEQUENCES = 2
 _SPLIT_FLOOR = 1e-3
+_SUSPECTED = 0.2
 _CLICK_MM = 3.0
 _CLICK_SHARE = 0.9
 _CLICK_REACH_MM = 40.0
@@ -67,6 +68,7 @@ def refine_where_found(
     images : sequence of Volume
         What they were fused from.
     settings : MassThresholds
+        A fifth of the probability is enough for a second look: sequences that disagree blur what is there.
     click_lps_mm : (x, y, z), optional
         A point in the mass, LPS mm. Where nothing was found, what lies there is taken for mass, and one sequence is
         enough.
@@ -75,12 +77,21 @@ def refine_where_found(
     -------
     TissueMap
     """
-    mass = find_mass(tissues, find_centreline(tissues), settings)
+    suspected = _Suspicion(_SUSPECTED * settings.existence_threshold, settings.minimum_volume_ml)
+    mass = find_mass(tissues, find_centreline(tissues), suspected)
     if click_lps_mm is None or _holds(mass, click_lps_mm):
         return refine_canal(tissues, mass, images)
     told = _told(tissues, click_lps_mm)
     mass = find_mass(told, find_centreline(told), settings)
     return refine_canal(told, mass, images, fewest=1, reach_mm=_CLICK_REACH_MM)
+
+
+@dataclass(frozen=True)
+class _Suspicion:
+    """When the canal is looked at once more."""
+
+    existence_threshold: float
+    minimum_volume_ml: float
 
 
 def _holds(mass: Mass, point_lps_mm: Point) -> bool:

@@ -111,7 +111,7 @@ def test_existence_grows_with_volume_and_coverage_and_is_known_without_a_mass_to
 
 
 def test_a_mass_less_likely_than_the_threshold_is_not_reported() -> None:
-    tissues = _tissues(MASS_CANAL=0.6 * _ellipsoid((7, 55, 80), (5, 4, 14)))
+    tissues = _tissues(MASS_CANAL=0.9 * _ellipsoid((7, 55, 80), (5, 4, 14)))
     likely = find_mass(tissues, _centreline(AFFINE), MassSettings()).existence
     assert 0.5 < likely < 1.0
     strict = find_mass(tissues, _centreline(AFFINE), MassSettings(existence_threshold=min(1.0, likely + 0.01)))
