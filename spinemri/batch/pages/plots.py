@@ -22,6 +22,7 @@ COLOURS = {
 _COURSE, _AXIS = "#1d4e89", "#64748b"
 _LIMITS = 1.96
 _LEAST_PAIRS = 3
+_WHISKERS = 250
 _LEAST_PLACES = 10
 """So that the bars of a small cohort are no walls."""
 
@@ -66,12 +67,14 @@ def waterfall_plot(rows: Sequence[CohortRow], folders: Sequence[str]) -> str:
         Axis.around("change of volume, %", ends, zero=True),
         "Change of volume at the last visit of each subject",
     )
+    # Where thousands lie side by side, their intervals must not hide the bars.
+    whiskers = f"rgba(15,23,42,{min(1.0, _WHISKERS / len(shown)):.2f})"
     for place, row in enumerate(shown):
         verdict = str(row.timepoint.verdict) if row.timepoint else ""
         link = report_of(links[row.subject, row.visit])
         plot.bar(place, 0.38, _change(row), COLOURS.get(verdict, _AXIS), _said(row), link)
         low, high = _interval(row)
-        plot.line([(place, low), (place, high)], "#0f172a")
+        plot.line([(place, low), (place, high)], whiskers)
     plot.line([(plot.x.low, 0.0), (plot.x.high, 0.0)], _AXIS)
     return plot.svg()
 
