@@ -4,6 +4,7 @@ Run from the checkout; every pair is stored in a folder per network, so that a r
 
     python benchmarks/change.py OUT --pairs 300
     python benchmarks/change.py --table OUT/<network> --draw docs/images
+    python benchmarks/change_constants.py OUT/<network>
 
 A patient is drawn with a mass and examined twice in sagittal T2, T1 and T1 fat-suppressed after contrast agent, lying
 differently, planned differently, bent differently, with other noise and other bias (`change_pairs`). Both visits are
@@ -27,6 +28,7 @@ from change_pairs import PairRecipe, draw_pair, make_studies
 
 from spinemri.anatomy.network import model_sha256
 from spinemri.followup.record import Comparison
+from spinemri.mass.uncertainty import surface_area_mm2
 from spinemri.measure.result import StudyResult
 from spinemri.pipeline import Options, Recorder
 from spinemri.pipeline.compare import compare_measured, measure_visits
@@ -46,7 +48,7 @@ def pair_record(seed: int) -> dict[str, Any]:
     """Draw, acquire, measure and compare one pair; everything that the tables need."""
     started = time.process_time()
     pair = draw_pair(seed)
-    _, comparison = compared(pair)
+    results, comparison = compared(pair)
     later = comparison.timepoints[1]
     return {
         "seed": seed,
@@ -62,6 +64,7 @@ def pair_record(seed: int) -> dict[str, Any]:
         "unpaired": [later.change_percent, later.change_ci95_percent],
         "paired": [later.paired_change_percent, later.paired_change_ci95_percent],
         "estimates": {e.method: [e.change_percent, e.change_ci95_percent] for e in later.paired_estimates},
+        "surface_mm2": [surface_area_mm2(result.mass.probability) for result in results],
         "smallest_detectable_percent": later.smallest_detectable_change_percent,
         "verdict": later.verdict,
         "basis": later.verdict_basis,

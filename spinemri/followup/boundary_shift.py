@@ -3,8 +3,8 @@
 In the border of the mass the difference of two registered images, divided by the contrast across the border, is how
 much of each voxel the mass has lost. Mass against CSF, cord and fat differ in contrast and in sign, from sequence to
 sequence. So every voxel of the border has its own window: from the signal of the mass to that of what adjoins it
-there, in all sequences together, weighted by their noise. Where that contrast is too low to tell, the difference of
-the two outlines takes the integral's place.
+there, in all sequences together, weighted by their noise; what noise loses at the ends of the window is given back.
+Where that contrast is too low to tell, the difference of the two outlines takes the integral's place.
 """
 
 from __future__ import annotations
@@ -14,6 +14,7 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 from scipy import ndimage
+from scipy.stats import norm
 
 from spinemri.followup.pair_signals import matched_signals, tissue_signals
 from spinemri.followup.sampled_pair import MASS, SampledPair
@@ -24,6 +25,9 @@ Array = NDArray[np.float64]
 
 LOW_CONTRAST = 4.0
 """Squared contrast over noise at which image and outlines count alike."""
+
+LEAST_HELD = 0.3
+"""The correction for noise is at most a factor of about three: noisier voxels rest on the outlines anyway."""
 
 _INSIDE = 0.5
 _BORDER_MM = 2.5
@@ -72,7 +76,8 @@ def boundary_shift(pair: SampledPair) -> BoundaryShift:
     strength = (direction * contrast).sum(1)
     filled = [_window(visit, neighbour, direction, strength) for visit in signal[:, border[pair.canal]]]
     trust = strength / (strength + LOW_CONTRAST)
-    change = trust * (filled[1] - filled[0]) + (1 - trust) * (outlines[1] - outlines[0])
+    shifted = (filled[1] - filled[0]) / _kept_by_window(strength)
+    change = trust * shifted + (1 - trust) * (outlines[1] - outlines[0])
     total = max(float(weight.sum()), 1e-9)
     return BoundaryShift(float((weight * change).sum()), total, float((weight * trust).sum()) / total)
 
@@ -99,3 +104,17 @@ def _window(signal: Array, neighbour: Array, direction: Array, strength: Array) 
     """Where the signals of each voxel lie between what adjoins the mass there, 0, and the mass, 1."""
     along = ((signal - neighbour) * direction).sum(1) / np.maximum(strength, 1e-9)
     return np.asarray(np.clip(along, 0.0, 1.0))
+
+
+def _kept_by_window(strength: Array) -> Array:
+    """Part of a shift that the window lets through.
+
+    What lies beyond the two tissues is cut off, so that other tissues do not count; noise of a pure voxel is cut off on
+    one side, too, and a voxel that changes wholly appears to change by less. With noise of standard deviation s, in
+    units of the contrast, the mean of a voxel filled by f is that of a normal variable cut at 0 and 1; between f = 0
+    and f = 1 it rises by ``1 - 2 (s (p(0) - p(1/s)) + 1 - P(1/s))``, p and P being the normal density and distribution.
+    The same holds for a small shift, averaged over how the voxels of the border are filled.
+    """
+    noise = 1.0 / np.sqrt(np.maximum(strength, 1e-9))
+    lost = noise * (norm.pdf(0.0) - norm.pdf(1.0 / noise)) + norm.sf(1.0 / noise)
+    return np.asarray(np.maximum(1.0 - 2.0 * lost, LEAST_HELD))
