@@ -94,15 +94,14 @@ def test_working_pixels_come_back_where_they_were() -> None:
     """A ramp over the working grid is the same ramp in mm on the image's own grid, from any first row on."""
     volume = _deep()
     shape = (len(Tissue), 150, 80)
-    ramp = np.broadcast_to(1 + np.arange(150, dtype=np.float32)[:, None] / 100, shape)
+    ramp = np.broadcast_to(np.arange(150, dtype=np.float32)[:, None] / 200, shape)
     probability = np.array(ramp)
-    probability[1:] = 1.0
+    probability[1:] = (1 - ramp[1:]) / (len(Tissue) - 1)
     rows, values = network._from_working_grid(probability, 20, volume)
     mm = np.arange(rows.start, rows.stop) * 0.8
-    expected = 1 + (mm - 20) / 100
-    # Divided by the sum over all tissues, of which nine are one.
     assert rows.start == 25
-    assert np.allclose(values[0, :, 3], expected / (expected + 9), atol=1e-5)
+    assert np.allclose(values[0, :, 3], (mm - 20) / 200, atol=1e-5)
+    assert np.allclose(values.sum(0), 1, atol=1e-5)
 
 
 def _deep() -> Volume:

@@ -75,6 +75,7 @@ class Answer:
 
 
 MASS_NUMBERS = (
+    Quantity("mass.existence_probability", private("EXISTENCE"), _RATIO),
     Quantity("mass.volume_ml", _VOLUME, _ML, interval="mass.volume_ci95_ml"),
     Quantity("mass.volume_sd_ml", _VOLUME, _ML, derivation=_SD),
     Quantity("mass.volume_ci95_ml.0", _VOLUME, _ML, derivation=_LOW),
@@ -104,6 +105,7 @@ COMPROMISE_NUMBERS = (
     Quantity("compromise.escc_evidence.cord_area_ratio", private("CORD_AREA_RATIO"), _RATIO, _CORD),
     Quantity("compromise.escc_evidence.mass_cord_distance_mm", private("MASS_CORD_GAP"), _MM),
     Quantity("compromise.escc_evidence.csf_fraction", private("CSF_FRACTION"), _RATIO, _SAC),
+    Quantity("compromise.escc_evidence.csf_area_mm2", private("CSF_AREA"), _MM2, _SAC),
 )
 
 OCCUPANCY_NUMBERS = (
