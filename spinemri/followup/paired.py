@@ -34,11 +34,12 @@ from spinemri.volume import Volume
 
 __all__ = ["ESTIMATE_SD_MM", "PairedChange", "PairedEstimate", "combined", "compare_pair", "paired_change"]
 
-ESTIMATE_SD_MM = {"outlines": 0.16, "boundary_shift": 0.23, "complement": 0.17}
+ESTIMATE_SD_MM = {"outlines": 0.16, "boundary_shift": 0.115, "complement": 0.205}
 """Standard deviation of each estimate as a uniform shift of the surface of the mass in mm.
 
-Upper 90 % limits of the root mean squares on twelve generated pairs, 0.12, 0.17 and 0.12 mm (`docs/results.md`): with
-so few pairs the limits are used, not the values.
+Upper 90 % limits of the root mean squares on 21 generated pairs, 0.128, 0.091 and 0.163 mm (`docs/results.md`): with so
+few pairs the limits are used, not the values. ``benchmarks/change_constants.py`` derives them from the records of
+``benchmarks/change.py``.
 """
 
 OUTLINE_SD_MM = 0.23
