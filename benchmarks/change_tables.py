@@ -121,6 +121,8 @@ def _print_calls(records: list[Record]) -> None:
     print(f"No change: not distinguishable in {quiet} of {len(still)}.")
     missing = [record for record in records if record["basis"] != "paired"]
     print(f"Without a paired change: {len(missing)} ({', '.join(str(r['seed']) for r in missing) or 'none'}).")
+    unseen = [record for record in records if not all(record["measured_ml"])]
+    print(f"No mass found at one visit or both: {len(unseen)}.")
     apart = sum("CHANGE_ESTIMATES_DISAGREE" in record["flags"] for record in records)
     print(f"Estimates disagree in {apart}.")
 
@@ -160,7 +162,7 @@ def _draw_bland_altman(axes: plt.Axes, records: list[Record]) -> None:
     axes.set(
         xlabel="mean of measured and true change (%)",
         ylabel="measured - true (points)",
-        title=f"Paired change: bias {mean:+.1f}, limits of agreement +-{spread:.1f} points",
+        title=f"Paired change: bias {mean:+.1f}, within {spread:.1f} points of it 95 %",
     )
 
 
@@ -200,4 +202,4 @@ def _draw_calls(axes: plt.Axes, records: list[Record]) -> None:
         bottom += share
     axes.tick_params(axis="x", rotation=45)
     axes.set(xlabel="true change (%)", ylabel="share of pairs", title="Verdicts")
-    axes.legend()
+    axes.legend(loc="upper center", bbox_to_anchor=(0.5, -0.25), ncols=3)
