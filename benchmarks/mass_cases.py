@@ -17,7 +17,7 @@ from spinemri.training.real import VALIDATION_IDS, SpiderScan, load_nifti, load_
 from spinemri.training.recolour import as_t1, as_t1_fat_suppressed
 from spinemri.volume import Volume
 
-__all__ = ["CONTRASTS", "MASS_FREE", "MassCase", "case_names", "make_case", "mass_free_scans"]
+__all__ = ["CONTRASTS", "MASS_FREE", "MassCase", "case_names", "make_case", "mass_free_scans", "mass_free_studies"]
 
 Floats = NDArray[np.float32]
 
@@ -112,21 +112,36 @@ def _images(
     case: SpiderScan, flat: Floats, mass: Grown, enhancement: str, rng: np.random.Generator
 ) -> Iterator[tuple[str, Volume]]:
     """Show the mass on T2, and on the scan recoloured as T1 and as post-contrast fat-suppressed T1."""
-    parts = (case.labels == 3, case.labels == 2)
     marrow = float(np.median(flat[case.labels == 1]))
+    signals = (rng.uniform(0.85, 1.5), rng.uniform(0.6, 1.0), rng.uniform(*_ENHANCEMENT[enhancement]))
     plain = {
-        "T2": (flat, marrow * rng.uniform(0.85, 1.5)),
-        "T1": (as_t1(flat, parts, marrow, rng), marrow * rng.uniform(0.6, 1.0)),
-        "T1+C FS": (
-            as_t1_fat_suppressed(flat, parts, marrow, rng),
-            marrow * rng.uniform(*_ENHANCEMENT[enhancement]),
-        ),
+        contrast: (image, marrow * signal)
+        for (contrast, image), signal in zip(_recoloured(case, flat, rng).items(), signals, strict=True)
     }
     seed = int(rng.integers(2**31))
     count = _slices(case.image)
     for contrast, (image, signal) in plain.items():
         shown = painted(image, mass, float(signal), case.image.spacing, seed)
         yield contrast, Volume(_thick(shown, count), _thick_affine(case.image.affine, count), "nifti")
+
+
+def _recoloured(case: SpiderScan, flat: Floats, rng: np.random.Generator) -> dict[str, Floats]:
+    """Return the scan as it is, as T1, and as post-contrast fat-suppressed T1."""
+    parts = (case.labels == 3, case.labels == 2)
+    marrow = float(np.median(flat[case.labels == 1]))
+    t1 = as_t1(flat, parts, marrow, rng)
+    return {"T2": flat, "T1": t1, "T1+C FS": as_t1_fat_suppressed(flat, parts, marrow, rng)}
+
+
+def mass_free_studies(data: Path) -> Iterator[tuple[str, dict[str, Volume]]]:
+    """Yield every scan of `case_names` without a mass, in the same three contrasts and slices."""
+    for scan in (*sorted(VALIDATION_IDS), *BESIDE_CORD):
+        case, flat = _scan(data, scan)
+        count = _slices(case.image)
+        affine = _thick_affine(case.image.affine, count)
+        rng = np.random.default_rng(zlib.crc32(f"none {scan}".encode()))
+        images = _recoloured(case, flat, rng)
+        yield scan, {contrast: Volume(_thick(image, count), affine, "nifti") for contrast, image in images.items()}
 
 
 def _slices(image: Volume) -> int:

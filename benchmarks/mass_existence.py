@@ -4,8 +4,8 @@ Run from the checkout, on the folder of one network::
 
     python benchmarks/mass_existence.py OUT/NETWORK
 
-Logistic regression with a small ridge on the logarithm of a candidate's volume and on its mean coverage; scans with and
-without a mass have the same total weight. What is printed of its quality comes from leaving out one scan at a time.
+Logistic regression for one sequence with a small ridge on the logarithm of a candidate's volume and on its mean
+coverage; scans with and without a mass have the same total weight. What is printed of its quality comes from leaving out one scan at a time.
 """
 
 from __future__ import annotations
@@ -40,7 +40,7 @@ def examples(folder: Path) -> tuple[Floats, Floats, NDArray[np.str_]]:
         truth.append(0.0)
         scans.append(name.rpartition("-")[2].split("_T2w")[0])
     for name, record in read(folder, "mass").items():
-        for row in ROWS[:4]:
+        for row in ROWS[:3]:
             if record["results"][row]["dice"] > 0:
                 rows.append(features(record["results"][row]))
                 truth.append(1.0)

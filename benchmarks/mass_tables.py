@@ -41,10 +41,20 @@ def print_tables(folder: Path) -> None:
         _print_split(masses, f"{key} ({row})", {value: (row, _is(key, value)) for value in values})
     _print_split(masses, "size (all)", {name: ("all", _between(*limits)) for name, limits in SIZES.items()})
     _print_free(free)
+    studies = read(folder, "study")
     for row in ROWS[:4]:
         scores = [record["results"][row]["existence"] for record in masses.values()]
-        area = area_under_roc([record["existence"] for record in free.values()], scores)
-        print(f"\nArea under the ROC curve of the existence score, {row}: {area:.3f}")
+        false = sum(record["results"][row]["volume_ml"] > FALSE_ML for record in studies.values())
+        area = area_under_roc(healthy_scores(free, studies, row), scores)
+        print(
+            f"\n{row}: false masses in {false} of {len(studies)} recoloured healthy studies; area under ROC {area:.3f}"
+        )
+
+
+def healthy_scores(free: dict[str, Record], studies: dict[str, Record], row: str) -> list[float]:
+    """Existence of what healthy scans show: the studies on this row, and for one sequence alone every single scan."""
+    alone = [] if row == "all" else [record["existence"] for record in free.values()]
+    return alone + [record["results"][row]["existence"] for record in studies.values()]
 
 
 def _is(key: str, value: str) -> Callable[[Record], bool]:
@@ -101,23 +111,25 @@ def area_under_roc(without: list[float], with_mass: list[float]) -> float:
 
 def draw(folder: Path, out: Path) -> None:
     """Draw ROC curve, Bland-Altman plot and the ten worst cases."""
-    masses, free = read(folder, "mass"), read(folder, "free")
+    masses, free, studies = (read(folder, kind) for kind in ("mass", "free", "study"))
     figure, (left, right) = plt.subplots(1, 2, figsize=(11, 4.2), layout="constrained")
-    _draw_roc(left, masses, free)
+    _draw_roc(left, masses, free, studies)
     _draw_bland_altman(right, masses)
     figure.savefig(out / "masses.png", dpi=110, metadata={"Software": None})
     plt.close(figure)
     _draw_worst(masses, out / "masses-worst.png")
 
 
-def _draw_roc(axes: plt.Axes, masses: dict[str, Record], free: dict[str, Record]) -> None:
-    negatives = np.array([record["existence"] for record in free.values()])
+def _draw_roc(axes: plt.Axes, masses: dict[str, Record], free: dict[str, Record], studies: dict[str, Record]) -> None:
     for row in ROWS[:4]:
+        negatives = np.array(healthy_scores(free, studies, row))
         positives = np.array([record["results"][row]["existence"] for record in masses.values()])
         limits = np.r_[np.inf, np.unique(np.r_[negatives, positives])[::-1]]
         false, true = [[(values >= limit).mean() for limit in limits] for values in (negatives, positives)]
         axes.step(false, true, where="post", label=f"{row}: {area_under_roc(list(negatives), list(positives)):.3f}")
-    axes.set(xlabel="scans without a mass above the score", ylabel="masses above the score", title="Existence score")
+    axes.set(
+        xlabel="healthy scans above a probability", ylabel="masses above it", title="Probability that there is a mass"
+    )
     axes.legend(title="area", loc="lower right")
 
 

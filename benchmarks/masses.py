@@ -20,7 +20,7 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
-from mass_cases import CONTRASTS, MassCase, case_names, make_case, mass_free_scans
+from mass_cases import CONTRASTS, MassCase, case_names, make_case, mass_free_scans, mass_free_studies
 from numpy.typing import NDArray
 from scipy import ndimage
 
@@ -67,10 +67,12 @@ def measured(
     likeliest = {"candidate_ml": 0.0, "candidate_coverage": 0.0}
     if line is not None:
         cover = refined.fraction(Tissue.MASS_CANAL, Tissue.MASS_OUTSIDE)
-        best = max(candidates(cover, line), key=lambda candidate: candidate.existence, default=None)
+        best = max(
+            candidates(cover, line, sequences=len(images)), key=lambda candidate: candidate.existence, default=None
+        )
         if best is not None:
             likeliest = {"candidate_ml": best.volume_ml, "candidate_coverage": best.coverage}
-    return find_mass(refined, line, settings), likeliest
+    return find_mass(refined, line, settings, sequences=len(images)), likeliest
 
 
 def figures(mass: Mass, likeliest: dict[str, float], case: MassCase) -> dict[str, Any]:
@@ -114,6 +116,16 @@ def case_record(case: MassCase) -> dict[str, Any]:
     }
 
 
+def mass_free_study_record(images: dict[str, Volume]) -> dict[str, Any]:
+    """Say what is taken for a mass on every contrast and on all together where there is none."""
+    results = {}
+    for contrast, tissues in tissues_of(images).items():
+        mass, likeliest = measured(tissues, list(images.values()) if contrast == "all" else [images[contrast]])
+        volume = float(mass.probability.array.sum()) * tissues.grid.voxel_volume_mm3 / 1000
+        results[contrast] = {"volume_ml": volume, "existence": mass.existence, **likeliest}
+    return {"results": results}
+
+
 def mass_free_record(image: Volume, weighting: str, *, fat_suppressed: bool | None) -> dict[str, Any]:
     """Say what is taken for a mass where there is none."""
     tissues = segment(image, weighting, fat_suppressed=fat_suppressed, contrast_enhanced=False)
@@ -144,6 +156,8 @@ def run(data: Path, folder: Path, names: Iterable[str]) -> None:
     for scan, weighting, fat_suppressed, image in mass_free_scans(data):
         path = folder / f"free-{scan.replace('/', '-')}.json"
         stored(path, lambda i=image, w=weighting, f=fat_suppressed: mass_free_record(i, w, fat_suppressed=f))
+    for scan, images in mass_free_studies(data):
+        stored(folder / f"study-{scan}.json", lambda i=images: mass_free_study_record(i))
     for name in names:
         stored(folder / f"mass-{name}.json", lambda n=name: of_case(n))
 

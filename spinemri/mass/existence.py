@@ -13,11 +13,12 @@ SMALLEST_CANDIDATE_ML = 0.02
 _INTERCEPT = -0.46
 _PER_LOG_VOLUME = 0.16
 _PER_COVERAGE = 21.9
+_SEVERAL_SEQUENCES = 2.0
 USUAL_ML = 0.3
 USUAL_COVERAGE = 0.6
 
 
-def existence_probability(volume_ml: float, coverage: float) -> float:
+def existence_probability(volume_ml: float, coverage: float, *, sequences: int = 1) -> float:
     """Return the probability that a connected part of the mass is real.
 
     Logistic in the logarithm of its volume and in its mean coverage: over what is no mass the network hesitates, and
@@ -30,6 +31,9 @@ def existence_probability(volume_ml: float, coverage: float) -> float:
         Sum of the coverage over the part.
     coverage : float
         Mean over the part, 0..1.
+    sequences : int
+        How many series were fused. What one of them invents the others do not, so that in healthy canals the mean falls
+        by more than in a mass.
 
     Returns
     -------
@@ -43,4 +47,6 @@ def existence_probability(volume_ml: float, coverage: float) -> float:
     """
     size = math.log(max(volume_ml, SMALLEST_CANDIDATE_ML) / USUAL_ML)
     value = _INTERCEPT + _PER_LOG_VOLUME * size + _PER_COVERAGE * (coverage - USUAL_COVERAGE)
+    if sequences > 1:
+        value += _SEVERAL_SEQUENCES
     return 1.0 / (1.0 + math.exp(-value))

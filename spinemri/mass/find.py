@@ -44,7 +44,9 @@ class MassThresholds(Protocol):
         ...
 
 
-def find_mass(tissues: TissueMap, centreline: Centreline | None, settings: MassThresholds) -> Mass:
+def find_mass(
+    tissues: TissueMap, centreline: Centreline | None, settings: MassThresholds, *, sequences: int = 1
+) -> Mass:
     """Decide whether there is a mass, and describe it.
 
     Parts are connected regions where mass takes three tenths of the voxels or more. A part counts if its core, the
@@ -58,6 +60,8 @@ def find_mass(tissues: TissueMap, centreline: Centreline | None, settings: MassT
     centreline : Centreline or None
         Without one, nothing can be said of a mass.
     settings : MassThresholds
+    sequences : int
+        How many series the tissues were fused from.
 
     Returns
     -------
@@ -67,7 +71,7 @@ def find_mass(tissues: TissueMap, centreline: Centreline | None, settings: MassT
         flag = Flag("NO_CANAL", "No spinal canal was found, so no mass can be looked for.", Severity.ERROR)
         return _nothing(tissues, "not_assessable", 0.0, (flag,))
     coverage = tissues.fraction(*_MASS)
-    found = list(candidates(coverage, centreline))
+    found = list(candidates(coverage, centreline, sequences=sequences))
     best = max((candidate.existence for candidate in found), default=0.0)
     kept = np.zeros(coverage.shape, dtype=bool)
     for candidate in found:
@@ -93,6 +97,8 @@ class Candidate:
         Sum of the coverage, over all of it and where that is a half or more.
     coverage : float
         Mean.
+    existence : float
+        Probability that it is a mass.
     """
 
     box: tuple[slice, slice, slice]
@@ -100,14 +106,10 @@ class Candidate:
     volume_ml: float
     core_ml: float
     coverage: float
-
-    @property
-    def existence(self) -> float:
-        """Probability that it is a mass."""
-        return existence_probability(self.volume_ml, self.coverage)
+    existence: float
 
 
-def candidates(coverage: Volume, centreline: Centreline) -> Iterator[Candidate]:
+def candidates(coverage: Volume, centreline: Centreline, *, sequences: int = 1) -> Iterator[Candidate]:
     """Yield every connected part that may be a mass.
 
     Parameters
@@ -115,6 +117,8 @@ def candidates(coverage: Volume, centreline: Centreline) -> Iterator[Candidate]:
     coverage : Volume
         By mass.
     centreline : Centreline
+    sequences : int
+        How many series the tissues were fused from.
 
     Yields
     ------
@@ -129,7 +133,9 @@ def candidates(coverage: Volume, centreline: Centreline) -> Iterator[Candidate]:
         volume_ml = float(values.sum()) * voxel_ml
         if volume_ml >= SMALLEST_CANDIDATE_ML and _near_canal(part, box, coverage, centreline):
             core_ml = float(values[values >= _CORE].sum()) * voxel_ml
-            yield Candidate(box, part, volume_ml, core_ml, float(values.mean()))
+            mean = float(values.mean())
+            existence = existence_probability(volume_ml, mean, sequences=sequences)
+            yield Candidate(box, part, volume_ml, core_ml, mean, existence)
 
 
 def _near_canal(inside: NDArray[np.bool_], box: tuple[slice, ...], coverage: Volume, centreline: Centreline) -> bool:

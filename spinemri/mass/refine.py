@@ -78,7 +78,7 @@ def refine_where_found(
     TissueMap
     """
     suspected = _Suspicion(_SUSPECTED * settings.existence_threshold, settings.minimum_volume_ml)
-    mass = find_mass(tissues, find_centreline(tissues), suspected)
+    mass = find_mass(tissues, find_centreline(tissues), suspected, sequences=len(images))
     if click_lps_mm is None or _holds(mass, click_lps_mm):
         return refine_canal(tissues, mass, images)
     told = _told(tissues, click_lps_mm)

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
 from spinemri.anatomy import network
@@ -31,11 +31,14 @@ class FoundTissues:
         Of our network; empty where it was not used.
     given : GivenAnatomy or None
         The masks that took its place.
+    sequences : int
+        How many series were segmented and fused.
     """
 
     tissues: TissueMap
     model_sha256: str = ""
     given: GivenAnatomy | None = None
+    sequences: int = 1
 
 
 def find_tissues(study: Study, images: Mapping[Role, Volume], primary: Role, options: Options) -> FoundTissues:
@@ -68,15 +71,19 @@ def find_tissues(study: Study, images: Mapping[Role, Volume], primary: Role, opt
         weighting, limit_s = stack_of(study, primary).weighting.value, 60.0 * settings.timeout_minutes
         return _given(run_segmenter(settings.engine, image, weighting, timeout_s=limit_s), image)
     stored = stored_tissues(options.earlier, study, image, options.config)
-    tissues = _segmented(study, images, primary, options) if stored is None else stored
-    return FoundTissues(tissues, network.model_sha256())
+    used = fused_roles(images, primary, _weights(options))
+    tissues = _segmented(study, images, used, options) if stored is None else stored
+    return FoundTissues(tissues, network.model_sha256(), sequences=len(used))
 
 
-def _segmented(study: Study, images: Mapping[Role, Volume], primary: Role, options: Options) -> TissueMap:
-    """Segment every sagittal stack, fuse, and where that shows a mass look at the canal once more."""
+def _weights(options: Options) -> dict[Role, float]:
+    return {Role(name): weight for name, weight in options.config.mass.sequence_weights.model_dump().items()}
+
+
+def _segmented(study: Study, images: Mapping[Role, Volume], used: Sequence[Role], options: Options) -> TissueMap:
+    """Segment these sagittal stacks, fuse, and where that shows a mass look at the canal once more."""
     settings = options.config.mass if options.mass_seed_lps_mm is None else accept_any(options.config.mass)
-    weights = {Role(name): weight for name, weight in settings.sequence_weights.model_dump().items()}
-    used = fused_roles(images, primary, weights)
+    primary, weights = used[0], _weights(options)
     tissues = segment_study({role: (images[role], stack_of(study, role)) for role in used}, primary, weights)
     if not options.with_mass:
         return tissues
