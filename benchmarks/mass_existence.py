@@ -5,7 +5,8 @@ Run from the checkout, on the folder of one network::
     python benchmarks/mass_existence.py OUT/NETWORK
 
 Logistic regression for one sequence with a small ridge on the logarithm of a candidate's volume and on its mean
-coverage; scans with and without a mass have the same total weight. What is printed of its quality comes from leaving out one scan at a time.
+coverage; scans with and without a mass have the same total weight. What is printed of its quality comes from leaving
+out one scan at a time.
 """
 
 from __future__ import annotations
