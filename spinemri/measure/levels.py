@@ -71,7 +71,8 @@ def _endplates(levels: Levels, number: int, level_map: Volume) -> tuple[Endplate
     voxels = np.argwhere(level_map.array == vertebra_id(vertebra.name))
     if len(voxels) < _FEWEST_VOXELS:
         return None, None
-    return endplates(voxels, level_map.grid, np.subtract(above, below))
+    # Rounded as in the JSON, from which `measure` starts: the same planes to the last digit.
+    return endplates(voxels, level_map.grid, np.round(above, 3) - np.round(below, 3))
 
 
 def arc_position_mm(points_lps: NDArray[np.float64], centreline: Centreline) -> NDArray[np.float64]:
