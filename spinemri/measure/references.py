@@ -146,6 +146,8 @@ def same_place(
     moved : References
         At most half a vertebra away; a side where that place cannot be measured keeps its own.
     """
+    if references.above is None and references.below is None:
+        return references
     middles = vertebra_positions_mm(levels, centreline)
     count = np.arange(len(middles))
     place = float(np.interp(index * sections.step_mm, middles, count))
