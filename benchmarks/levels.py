@@ -150,6 +150,7 @@ def draw(image: Path, anatomy: Anatomy, truth: Mapping[str, Point], out: Path) -
             axis.text(index[1], index[2], name, color="cyan" if side == "found" else "yellow", ha="center", fontsize=8)
         axis.set_title(side)
         axis.axis("off")
+    out.mkdir(parents=True, exist_ok=True)
     figure.savefig(out / f"levels-{image.parent.name}-{image.name.split('.')[0]}.png", dpi=70)
     plt.close(figure)
 
