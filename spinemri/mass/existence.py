@@ -9,7 +9,8 @@ __all__ = ["SMALLEST_CANDIDATE_ML", "USUAL_COVERAGE", "USUAL_ML", "existence_pro
 SMALLEST_CANDIDATE_ML = 0.02
 """Specks below this are not considered."""
 
-# Logistic regression on real scans without a mass and with grown ones: `benchmarks/mass_existence.py`.
+# Logistic regression on real scans without a mass and with grown ones (`benchmarks/mass_existence.py`); what several
+# sequences add was set by hand, see `docs/results.md`.
 _INTERCEPT = -0.46
 _PER_LOG_VOLUME = 0.16
 _PER_COVERAGE = 21.9
