@@ -47,7 +47,7 @@ def print_tables(folder: Path) -> None:
         false = sum(record["results"][row]["volume_ml"] > FALSE_ML for record in studies.values())
         area = area_under_roc(healthy_scores(free, studies, row), scores)
         print(
-            f"\n{row}: false masses in {false} of {len(studies)} healthy studies; area under ROC {area:.3f}"
+            f"\n{row}: false masses in {false} of {len(studies)} healthy studies; area under the ROC curve {area:.3f}"
         )
 
 
