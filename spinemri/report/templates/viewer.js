@@ -71,7 +71,7 @@
 
     /* Show a stack of the column's visit, or say that there is none. */
     async show(stack) {
-      this.stack = stack;
+      this.stack = stack ?? null;
       this.placing = this.loading = true;
       while (this.nv.volumes.length) this.nv.removeVolume(this.nv.volumes[0]);
       if (stack) {
@@ -159,6 +159,7 @@
     }
 
     sentence() {
+      if (this.stack === undefined) return "Loading the images.";
       if (!this.stack) return "No such series at this visit.";
       const name = this.native ? this.stack.name : `${this.stack.name}, reformatted`;
       if (this.loading || this.slice === undefined) return name;
