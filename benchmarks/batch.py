@@ -23,6 +23,7 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
+import psutil
 from batch_cohort import BROKEN, Member, write_cohort
 from batch_watch import Watched, command, kill_a_study, kill_the_batch, kill_the_worker, tree_of
 
@@ -114,36 +115,38 @@ class Bench:
             "identical": tree_of(out) == tree_of(reference),
         }
 
-    def after_kills(self) -> Figures:
-        """Kill a study's process and the worker on the way."""
-        actions = [(0.2, kill_a_study), (0.4, kill_the_worker), (0.6, kill_a_study)]
-        return self.batch("killed", "--workers", 2, actions=actions)
+    def all_that_goes_wrong(self) -> Figures:
+        """Measure the cohort on a scheduler of its own while, one after the other, everything breaks.
 
-    def after_the_end_of_all(self) -> Figures:
-        """Kill the command, and give it again."""
-        Watched([self.table, "-o", self.fresh("stopped"), "--workers", 2], actions=[(0.5, kill_the_batch)]).run()
-        return self.batch("stopped", "--workers", 2, keep=True)
+        The disk becomes full before a third of the results is written, and gets more space when the batch waits; a
+        study's process is killed, then the worker, then the scheduler with its worker, both started again; last the
+        command itself, which is given again.
+        """
+        with self._small_disk() as (place, grow), _machines() as machines:
+            arguments = [self.table, "-o", place / "out", "--scheduler", machines.address]
+            actions = [
+                (0.4, lambda _command: kill_a_study(machines.worker)),
+                (0.5, lambda _command: kill_the_worker(machines.worker)),
+                (0.6, lambda _command: machines.restart()),
+                (0.75, kill_the_batch),
+            ]
+            first = Watched(arguments, actions, on_pause=grow).run()
+            left = [share for share, _ in first.actions]
+            rest = self.batch("disk/out", "--scheduler", machines.address, keep=True)
+            seconds, waited_for = first.seconds + rest["seconds"], first.codes() + rest["waited_for"]
+            return rest | {"seconds": seconds, "waited_for": waited_for, "not_broken": left}
 
-    def with_scheduler(self) -> Figures:
-        """Kill a scheduler on its own port, and start it again with its worker."""
-        with socket.socket() as listener:
-            listener.bind(("127.0.0.1", 0))
-            port = listener.getsockname()[1]
-        with _machines(port) as restart:
-            address = f"tcp://127.0.0.1:{port}"
-            return self.batch("scheduler", "--scheduler", address, actions=[(0.4, lambda _process: restart())])
-
-    def on_a_full_disk(self) -> Figures:
-        """Write to a disk with space for a third of the results, and give it more when the batch waits."""
+    @contextmanager
+    def _small_disk(self) -> Iterator[tuple[Path, Callable[[], None]]]:
+        """Mount a disk with space for a third of the results; give it, and what makes it large enough."""
         place = self.work / "disk"
         place.mkdir(exist_ok=True)
         size = sum(file.stat().st_size for file in (self.work / "one worker").rglob("*") if file.is_file())
+        # The least room is 256 MiB: so the disk is full before the third is written.
         small, large = max(size // 3, 320 * 1024**2), 2 * size + 1024**3
         _run("mount", "-t", "tmpfs", "-o", f"size={small}", "tmpfs", str(place))
         try:
-            # The least room is 256 MiB: so the disk is full before the third is written.
-            grow = lambda: _run("mount", "-o", f"remount,size={large}", str(place))  # noqa: E731
-            return self.batch("disk/out", "--workers", 2, keep=True, on_pause=grow)
+            yield place, lambda: _run("mount", "-o", f"remount,size={large}", str(place))
         finally:
             _run("umount", str(place))
 
@@ -152,45 +155,53 @@ def _run(*words: str) -> None:
     subprocess.run(words, check=True)  # noqa: S603
 
 
-@contextmanager
-def _machines(port: int) -> Iterator[Callable[[], None]]:
-    """Start a scheduler and a worker of two cores; give what kills and starts both again."""
-    address, running = f"tcp://127.0.0.1:{port}", []
-    quiet: dict[str, Any] = {"stdout": -3, "stderr": -3, "start_new_session": True}
-    dask = [sys.executable, "-m", "dask"]
-    scheduler = [
-        *dask,
-        "scheduler",
-        "--host",
-        "127.0.0.1",
-        "--port",
-        str(port),
-        "--no-dashboard",
-        "--dashboard-address",
-        "127.0.0.1:0",
-    ]
-    worker = [*dask, "worker", address, "--nthreads", "2", "--no-dashboard", "--memory-limit", "0"]
-    worker += ["--resources", "spinemri_cores=2 spinemri_mb=16000"]
+class _Machines:
+    """A scheduler, and a worker of two cores."""
 
-    def start() -> None:
-        running.extend(subprocess.Popen(words, **quiet) for words in (scheduler, worker))  # noqa: S603
+    def __init__(self) -> None:
+        with socket.socket() as listener:
+            listener.bind(("127.0.0.1", 0))
+            self.port = listener.getsockname()[1]
+        self.address = f"tcp://127.0.0.1:{self.port}"
+        self.running: list[psutil.Popen] = []
 
-    def stop() -> None:
-        for process in running:
+    @property
+    def worker(self) -> psutil.Popen:
+        """The process whose children are the worker and its studies."""
+        return self.running[1]
+
+    def start(self) -> None:
+        """Start both."""
+        scheduler = ["scheduler", "--host", "127.0.0.1", "--port", str(self.port), "--no-dashboard"]
+        scheduler += ["--dashboard-address", "127.0.0.1:0"]
+        worker = ["worker", self.address, "--nthreads", "2", "--no-dashboard", "--memory-limit", "0"]
+        worker += ["--resources", "spinemri_cores=2 spinemri_mb=16000"]
+        for words in (scheduler, worker):
+            dask = [sys.executable, "-m", "dask", *words]
+            self.running.append(psutil.Popen(dask, stdout=-3, stderr=-3, start_new_session=True))
+
+    def stop(self) -> None:
+        """Kill both with all that they do."""
+        for process in self.running:
             os.killpg(process.pid, signal.SIGKILL)
             process.wait()
-        running.clear()
+        self.running.clear()
 
-    def restart() -> None:
-        stop()
+    def restart(self) -> None:
+        """Kill both, and start them again."""
+        self.stop()
         time.sleep(2.0)
-        start()
+        self.start()
 
-    start()
+
+@contextmanager
+def _machines() -> Iterator[_Machines]:
+    machines = _Machines()
+    machines.start()
     try:
-        yield restart
+        yield machines
     finally:
-        stop()
+        machines.stop()
 
 
 def _seen(watched: Watched) -> Figures:
@@ -234,10 +245,7 @@ def main() -> int:
     runs = {
         "one worker": bench.step("one worker", lambda: bench.batch("one worker", "--workers", 1)),
         "two workers": bench.step("two workers", lambda: bench.batch("two workers", "--workers", 2)),
-        "a worker and two studies killed": bench.step("killed", bench.after_kills),
-        "the command killed, given again": bench.step("stopped", bench.after_the_end_of_all),
-        "the scheduler killed, started again": bench.step("scheduler", bench.with_scheduler),
-        "the disk full": bench.step("disk", bench.on_a_full_disk),
+        "all that goes wrong": bench.step("wrong", bench.all_that_goes_wrong),
     }
     counts = bench.counts()
     whole = sum(alone[kind] * count for kind, count in counts.items())
@@ -264,8 +272,9 @@ def main() -> int:
         print(f"| {name} | {' | '.join(f'{cell:.0f}' for cell in cells)} | {run['cpu_seconds_of_the_command']:.1f} |")
     lost = [name for name, run in runs.items() if run["ended"] != studies or run["twice"] or run["half_written"]]
     differing = [name for name, run in runs.items() if not run["identical"]]
+    unbroken = runs["all that goes wrong"]["not_broken"]
     slow = runs["two workers"]["seconds"] * 2 > LIMIT * whole
-    return int(bool(lost or differing or slow))
+    return int(bool(lost or differing or unbroken or slow))
 
 
 if __name__ == "__main__":

@@ -49,6 +49,7 @@ CROP_STEP = 2
 BINS = (0.0, 0.3, 0.5, 0.7, 0.8, 0.9, 1.001)
 _SPIDER_DISC = 2
 _SMALLEST_DISC_MM3 = 800.0
+_PIECE_MM = 15.0
 _LPS_FROM_RAS = np.array([-1.0, -1.0, 1.0])
 
 Point = NDArray[np.float64]
@@ -90,11 +91,19 @@ def numbered_discs(labels: Volume) -> Truth:
 
 
 def unnumbered_discs(labels: Volume) -> Truth:
-    """Centres of discs that share one label, counted from the lowest; the cut ones at the top edge are left out."""
-    parts, count = ndimage.label(ndimage.binary_opening(labels.array == _SPIDER_DISC))
+    """Centres of discs that share one label, counted from the lowest; the cut ones at the top edge are left out.
+
+    Opened, so that neighbours part; what that breaks off a worn disc belongs to the piece next to it.
+    """
+    disc = labels.array == _SPIDER_DISC
+    parts, count = ndimage.label(ndimage.binary_opening(disc))
     voxel = labels.grid.voxel_volume_mm3
     kept = [n for n in range(1, count + 1) if (parts == n).sum() * voxel >= _SMALLEST_DISC_MM3]
-    centres = sorted((centre(labels, parts == n) for n in kept), key=lambda point: float(point[2]))
+    core = np.where(np.isin(parts, kept), parts, 0)
+    distance, nearest = ndimage.distance_transform_edt(core == 0, sampling=labels.spacing, return_indices=True)
+    whole = np.where(disc & (distance <= _PIECE_MM), core[tuple(nearest)], 0)
+    seen_whole = [n for n in kept if not (whole[:, :, -1] == n).any()]
+    centres = sorted((centre(labels, whole == n) for n in seen_whole), key=lambda point: float(point[2]))
     return dict(zip(_disc_names_upwards(), centres, strict=False))
 
 
