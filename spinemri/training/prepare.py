@@ -59,13 +59,13 @@ SUBREGIONS = (
 """The one real scan whose vertebrae are labelled to their sides."""
 
 _SHARES = {
-    "real-none": 0.17,
-    "real-mass": 0.29,
+    "real-none": 0.15,
+    "real-mass": 0.27,
     "real-other": 0.06,
-    "real-cord": 0.10,
-    "real-unlabelled": 0.05,
+    "real-cord": 0.15,
+    "real-unlabelled": 0.06,
     "real-subregion": 0.03,
-    "phantom": 0.30,
+    "phantom": 0.28,
 }
 
 

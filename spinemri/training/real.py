@@ -138,7 +138,7 @@ def _vertebra_parts(labels: NDArray[np.uint8], sac: NDArray[np.bool_]) -> NDArra
 def _epidural(scan: SpiderScan) -> NDArray[np.bool_]:
     """Where the network that ships sees epidural fat on T2, as far as the labels leave it open.
 
-    On T2 it finds the fat of real canals, but stops short of what is as bright beside it; on T1 it takes half of the fat
+    On T2 it finds the fat of real canals, but stops short of what is as bright beside it; on T1 it takes half of it
     for what lies outside the canal. Labels from T2 hold for the same anatomy in every contrast.
     """
     coverage = segment(scan.image, "T2", fat_suppressed=False, contrast_enhanced=False).coverage[int(Tissue.EPIDURAL)]

@@ -85,6 +85,29 @@ def test_what_lies_far_before_and_behind_the_canal_is_background(monkeypatch: py
     assert np.allclose(tissues.coverage.sum(0), 1, atol=1e-5)
 
 
+def test_a_canal_that_leaves_the_slices_seen_first_is_not_cut_off(monkeypatch: pytest.MonkeyPatch) -> None:
+    """The middle slices show the canal 60 to 75 mm deep, the outer ones 100 to 115 mm deep."""
+
+    def infer(image: np.ndarray, _: np.ndarray) -> np.ndarray:
+        probability = np.zeros((len(Tissue), *image.shape[1:]), np.float32)
+        probability[Tissue.BODY] = 1.0
+        inside = image[1] > 0.5
+        probability[:, inside] = 0
+        probability[Tissue.DURAL_SAC, inside] = 1
+        return probability
+
+    array = np.zeros((6, 280, 60), dtype=np.float32)
+    array[2:4, 75:94] = 1.0
+    array[[0, 1, 4, 5], 125:144] = 1.0
+    monkeypatch.setattr(network, "_infer", infer)
+    monkeypatch.setattr(network, "flatten_illumination", lambda volume: volume)
+    tissues = segment(_deep().with_array(array), "T2")
+    sac = tissues.coverage[Tissue.DURAL_SAC] >= 0.5
+    assert sac[0].any(1).nonzero()[0].min() == pytest.approx(125, abs=1)
+    known = np.flatnonzero((tissues.coverage[Tissue.BACKGROUND] < 1).any((0, 2))) * 0.8
+    assert known.max() == pytest.approx(114 + 52, abs=1.5)
+
+
 def test_an_image_without_a_canal_is_seen_whole(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(network, "_infer", lambda image, _: np.full((len(Tissue), *image.shape[1:]), 0.1, np.float32))
     assert np.allclose(segment(_deep(), "T2").coverage, 0.1, atol=1e-5)
