@@ -8,6 +8,8 @@ Kinds
 -----
 mass
     What the network has to find: marrow-, muscle- or fluid-like tissue over one to six levels.
+foraminal
+    A mass beside the sac that grows through the foramina, and between the pedicles up to them.
 fat, disc, flavum
     What it must not take for a mass: epidural lipomatosis, disc extrusion, thickened ligamentum flavum.
 """
@@ -21,7 +23,10 @@ import numpy as np
 from numpy.typing import NDArray
 from scipy import ndimage
 
-__all__ = ["Implant", "Surroundings", "add_implant", "random_implant"]
+__all__ = ["MASS_KINDS", "Implant", "Surroundings", "add_implant", "random_implant"]
+
+MASS_KINDS = frozenset({"mass", "foraminal"})
+"""Implants that are to be found."""
 
 FloatArray = NDArray[np.float32]
 
@@ -34,7 +39,7 @@ class Implant:
 
     Attributes
     ----------
-    kind : {"mass", "fat", "disc", "flavum"}
+    kind : {"mass", "foraminal", "fat", "disc", "flavum"}
     axis : int
         0 for a lateral, 1 for an anterior or posterior implant.
     from_high : bool
@@ -45,6 +50,8 @@ class Implant:
         Of sac that is displaced, at the thickest place.
     epidural_mm : float
         Depth of epidural space behind it that is filled too.
+    open_mm : float or None
+        The same where no bone is near; None: two voxels.
     lobes : float
         0 smooth, 1 strongly lobulated.
     width : float
@@ -64,6 +71,7 @@ class Implant:
     half_length_mm: float
     thickness_mm: float
     epidural_mm: float
+    open_mm: float | None
     lobes: float
     width: float
     signal: float
@@ -90,12 +98,14 @@ def random_implant(rng: np.random.Generator, around: Surroundings, kind: str) ->
     ----------
     rng : numpy.random.Generator
     around : Surroundings
-    kind : {"mass", "fat", "disc", "flavum"}
+    kind : {"mass", "foraminal", "fat", "disc", "flavum"}
 
     Returns
     -------
     Implant
     """
+    if kind == "foraminal":
+        return _foraminal(rng, around)
     low, high = around.canal_range_mm
     lateral = kind == "mass" and rng.random() < 0.25
     anywhere = rng.uniform(low + 10, high - 10)
@@ -117,9 +127,29 @@ def random_implant(rng: np.random.Generator, around: Surroundings, kind: str) ->
         half_length_mm=short if small else long,
         thickness_mm=float(rng.uniform(1.5, 5.0) if small else rng.uniform(1.5, 11.0)),
         epidural_mm=float(rng.uniform(0.0, 1.5) if small or lateral else rng.uniform(0.5, 6.0)),
+        open_mm=None,
         lobes=float(rng.uniform(0, 1)),
         width=float(rng.uniform(0.4, 1.1)),
         signal=float(signal),
+        texture=float(rng.uniform(0.02, 0.15)),
+        dura=bool(rng.random() < 0.35),
+    )
+
+
+def _foraminal(rng: np.random.Generator, around: Surroundings) -> Implant:
+    low, high = around.canal_range_mm
+    return Implant(
+        kind="foraminal",
+        axis=0,
+        from_high=bool(rng.random() < 0.5),
+        centre_mm=float(rng.uniform(low + 10, high - 10)),
+        half_length_mm=float(rng.uniform(8, 60)),
+        thickness_mm=float(rng.uniform(1.5, 9.0)),
+        epidural_mm=float(rng.uniform(2.0, 14.0)),
+        open_mm=float(rng.uniform(2.0, 14.0)),
+        lobes=float(rng.uniform(0, 1)),
+        width=float(rng.uniform(0.5, 1.1)),
+        signal=_mass_signal(rng, around),
         texture=float(rng.uniform(0.02, 0.15)),
         dura=bool(rng.random() < 0.35),
     )
@@ -206,7 +236,7 @@ def _implant_from_high(
     front, rear, present = _edges(sac, steps)
     thickness = _thickness(front, rear, present, steps, implant, rng) / step
     new_rear = rear - thickness
-    room = _room(blocked, rear, present) * step
+    room = _room(blocked, rear, present, 2.0 if implant.open_mm is None else implant.open_mm / step) * step
     depth = np.minimum(room, implant.epidural_mm) * np.minimum(1.0, thickness * step / 1.5)
     outer = rear + depth / step
 
@@ -240,12 +270,12 @@ def _edges(
     return smooth[0], smooth[1], present
 
 
-def _room(blocked: NDArray[np.bool_], rear: FloatArray, present: NDArray[np.bool_]) -> FloatArray:
-    """Voxels between the sac's rear edge and the first bone or disc beyond it; 2 where there is none near."""
+def _room(blocked: NDArray[np.bool_], rear: FloatArray, present: NDArray[np.bool_], where_open: float) -> FloatArray:
+    """Voxels between the sac's rear edge and the first bone or disc beyond it, or a given number if none is near."""
     j = np.arange(blocked.shape[1])[None, :, None]
     beyond = blocked & (j > rear[:, None])
     distance = beyond.argmax(1) - 0.5 - rear
-    room = np.where(beyond.any(1) & (distance < 25), distance, 2.0)
+    room = np.where(beyond.any(1) & (distance < 25), distance, where_open)
     room = np.where(present, np.maximum(room, 0.0), 0.0)
     return ndimage.gaussian_filter(ndimage.minimum_filter(room, (1, 3)), (0.5, 2.0)).astype(np.float32)
 

@@ -36,12 +36,14 @@ KINDS = (
     *("T1:none", "T1:mass", "T1:mass+disc", "FS:none", "FS:mass"),
     *("mass", "mass", "mass+mass", "mass+mass", "mass+fat", "T1:mass+mass", "FS:mass+mass"),
     *("mass", "mass", "mass", "mass+mass", "T1:mass", "FS:mass"),
+    *("foraminal", "foraminal", "foraminal+mass", "T1:foraminal", "FS:foraminal"),
 )
 """Contrasts and implants per labelled scan; the scan as it is comes first."""
 
 KINDS_BESIDE_CORD = (
     *("mass",) * 6,
     *("mass+mass", "mass+fat", "T1:mass", "T1:mass+mass", "FS:mass", "FS:mass+mass"),
+    *("foraminal", "foraminal", "foraminal+mass", "foraminal+foraminal", "T1:foraminal", "FS:foraminal"),
 )
 """Contrasts and implants per scan that the network labels itself, two of them cervicothoracic."""
 
@@ -59,13 +61,14 @@ SUBREGIONS = (
 """The one real scan whose vertebrae are labelled to their sides."""
 
 _SHARES = {
-    "real-none": 0.15,
-    "real-mass": 0.27,
+    "real-none": 0.14,
+    "real-mass": 0.23,
+    "real-foraminal": 0.09,
     "real-other": 0.06,
-    "real-cord": 0.15,
+    "real-cord": 0.16,
     "real-unlabelled": 0.06,
     "real-subregion": 0.03,
-    "phantom": 0.28,
+    "phantom": 0.23,
 }
 
 
@@ -94,7 +97,8 @@ def _family(kind: str) -> str:
     implants = kind.rpartition(":")[2]
     if implants == "none":
         return "none"
-    return "mass" if "mass" in implants.split("+") else "other"
+    parts = set(implants.split("+"))
+    return "foraminal" if "foraminal" in parts else "mass" if "mass" in parts else "other"
 
 
 def prepare_unlabelled(data: Path, cache: Path) -> None:

@@ -18,7 +18,7 @@ from skimage.draw import polygon2mask
 from spinemri.anatomy.network import segment
 from spinemri.anatomy.preparation import condition_planes, flatten_illumination
 from spinemri.nomenclature import Tissue
-from spinemri.training.implant import Surroundings, add_implant, random_implant
+from spinemri.training.implant import MASS_KINDS, Surroundings, add_implant, random_implant
 from spinemri.training.recolour import as_t1, as_t1_fat_suppressed
 from spinemri.training.stacks import SPIDER_GROUPS, SUBREGION_GROUPS, TrainingStack, describe_stack
 from spinemri.volume import Volume, canonical
@@ -41,6 +41,7 @@ VALIDATION_IDS = frozenset({"007", "057", "069", "107", "127", "129", "239"})
 _VERTEBRA, _DISC, _SAC = 1, 2, 3
 _ABSENT = frozenset({Tissue.SACRUM, Tissue.MASS_CANAL, Tissue.MASS_OUTSIDE})
 _SURE = 0.8
+_BESIDE_SAC_MM = 4.0
 _FAT_SURE, _FAT_POSSIBLE, _FAT_BRIGHT = 0.3, 0.05, 0.6
 _HALF = 0.5
 _BODY_OR_DISC = (Tissue.BODY, Tissue.DISC)
@@ -186,7 +187,7 @@ def spider_stacks(scan: SpiderScan, kinds: list[str], rng: np.random.Generator) 
         contrast, _, implants = kind.rpartition(":")
         base = _recoloured(flat, scan, contrast, rng)
         image, mass, other = _with_implants(base, scan, implants, rng)
-        yield _stack(scan, contrast, image, _target(rows, mass, other))
+        yield _stack(scan, contrast, image, _target(rows, mass, other, beyond=_beyond_canal(scan)))
 
 
 def _recoloured(
@@ -213,7 +214,7 @@ def _with_implants(
         implant = random_implant(rng, around, part)
         image, remaining, cover = add_implant(image, sac, blocked, scan.image.spacing, implant, rng)
         mass, other = mass * (1 - cover), other * (1 - cover)
-        if part == "mass":
+        if part in MASS_KINDS:
             mass = mass + cover
         else:
             other = other + cover
@@ -221,14 +222,25 @@ def _with_implants(
     return image, mass, other
 
 
-def _target(rows: NDArray[np.uint8], mass: NDArray[np.float32], other: NDArray[np.float32]) -> NDArray[np.uint8]:
+@lru_cache(maxsize=1)
+def _beyond_canal(scan: SpiderScan) -> NDArray[np.bool_]:
+    """Where an implant may lie outside the canal: nothing says where a foramen begins."""
+    sac = scan.labels == _SAC
+    beside: NDArray[np.bool_] = ndimage.distance_transform_edt(~sac, sampling=scan.image.spacing) > _BESIDE_SAC_MM
+    return beside
+
+
+def _target(
+    rows: NDArray[np.uint8], mass: NDArray[np.float32], other: NDArray[np.float32], beyond: NDArray[np.bool_]
+) -> NDArray[np.uint8]:
     """Coverage by group in units of 1/255."""
     target = (rows[None] == np.arange(len(SPIDER_GROUPS), dtype=np.uint8).reshape(-1, 1, 1, 1)) * np.uint8(255)
     rest = np.clip(1 - mass - other, 0, 1)
     touched = rest < 1
     if touched.any():
         target[:, touched] = np.rint(target[:, touched] * rest[touched]).astype(np.uint8)
-        target[_ROW[(Tissue.MASS_CANAL,)], touched] += np.rint(255 * mass[touched]).astype(np.uint8)
+        for group, where in (((Tissue.MASS_CANAL,), ~beyond), ((Tissue.MASS_CANAL, Tissue.MASS_OUTSIDE), beyond)):
+            target[_ROW[group], touched] += np.rint(255 * (mass * where)[touched]).astype(np.uint8)
         target[0, touched] += np.rint(255 * other[touched]).astype(np.uint8)
     return target
 

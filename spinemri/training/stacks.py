@@ -48,8 +48,10 @@ SPIDER_GROUPS: Groups = (
     (T.SACRUM,),
     (T.MASS_CANAL,),
     (T.EPIDURAL,),
+    (T.MASS_CANAL, T.MASS_OUTSIDE),
 )
-"""SPIDER: cord and sac are one label, sacrum and epidural space are known only where we drew or implanted them."""
+"""SPIDER: cord and sac are one label; the sacrum is known where we drew it, epidural fat where the network saw it on
+T2, a mass where we implanted it, beside the sac or farther away."""
 
 SUBREGION_GROUPS: Groups = (
     (T.BACKGROUND, T.EPIDURAL),

@@ -28,6 +28,7 @@ def _implant(**changes: object) -> Implant:
         "half_length_mm": 30.0,
         "thickness_mm": 6.0,
         "epidural_mm": 3.0,
+        "open_mm": None,
         "lobes": 0.5,
         "width": 0.9,
         "signal": 1.4,
@@ -78,3 +79,16 @@ def test_csf_is_squeezed_not_erased() -> None:
     image, remaining, _ = _add()
     squeezed = image[(remaining > 0.99) & sac]
     assert squeezed.mean() == pytest.approx(before[sac].mean(), rel=0.05)
+
+
+def test_a_foraminal_implant_grows_where_no_bone_is_and_stops_at_bone() -> None:
+    """Open at heights below 56 mm: there it reaches 10 mm beyond the sac, above it not past bone 3.3 mm away."""
+    image, sac, _ = _canal()
+    blocked = np.zeros(SHAPE, dtype=bool)
+    blocked[9:, :, 80:] = True
+    implant = _implant(kind="foraminal", axis=0, epidural_mm=10.0, open_mm=10.0, half_length_mm=60.0, lobes=0.0)
+    _, _, coverage = add_implant(image, sac, blocked, SPACING, implant, np.random.default_rng(1))
+    low, high = coverage[:, 40:50, 30:60].max((1, 2)), coverage[:, 40:50, 100:130].max((1, 2))
+    assert low[9:].min() > 0.5
+    assert high[8] > 0.5
+    assert high[9:].max() == 0

@@ -56,3 +56,13 @@ def test_a_mass_takes_the_place_of_the_fat() -> None:
     mass = stack.target[SPIDER_GROUPS.index((Tissue.MASS_CANAL,))]
     assert mass.max() > 200
     assert np.abs(total - 255).max() <= 2
+
+
+def test_far_from_the_sac_nothing_says_whether_a_mass_lies_in_the_canal() -> None:
+    """Of a mass over all rows, what lies within 4 mm of the sac (5 rows of 0.7 mm) is in the canal."""
+    scan = _scan()
+    mass, none = np.ones(SHAPE, np.float32), np.zeros(SHAPE, np.float32)
+    target = real._target(np.zeros(SHAPE, np.uint8), mass, none, real._beyond_canal(scan))
+    assert np.unique(target[:, 1].argmax(0)[5:23]).tolist() == [8]
+    assert np.unique(target[:, 1].argmax(0)[23:]).tolist() == [10]
+    assert np.unique(target.sum(0)).tolist() == [255]
