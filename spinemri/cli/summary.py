@@ -63,6 +63,8 @@ def _compromise_line(compromise: CompromiseRecord) -> str:
     parts = [f"{name} {value:.0f} %" for name, value in named.items() if value is not None]
     if compromise.escc_grade:
         parts.append(f"ESCC {compromise.escc_grade}")
+    if compromise.schizas_grade:
+        parts.append(f"Schizas {compromise.schizas_grade}")
     level = compromise.worst_level or "no level named"
     return f"Worst level: {', '.join([level, *parts])}"
 

@@ -42,11 +42,18 @@ def _at(path: str) -> Callable[[Any], Cell]:
         for name in path.split("."):
             if found is None:
                 return None
-            found = found[int(name)] if name.isdigit() else getattr(found, name)
+            found = _step(found, name)
         cell: Cell = found
         return cell
 
     return value
+
+
+def _step(found: Any, name: str) -> Any:  # noqa: ANN401 - records of any kind
+    """Take one step along a path: a position, a key of a mapping, or an attribute."""
+    if name.isdigit():
+        return found[int(name)]
+    return found.get(name) if isinstance(found, dict) else getattr(found, name)
 
 
 def _field(name: str, meaning: str, path: str = "") -> Column[Any]:
@@ -126,7 +133,11 @@ MEASUREMENT_COLUMNS: tuple[Column[Measurements], ...] = (
     _compromise("compression_ratio", "Antero-posterior over transverse cord diameter at the worst section (ratio)."),
     _compromise("reference_level_above", "Unaffected vertebra above that served as reference.", "reference_levels.0"),
     _compromise("reference_level_below", "Unaffected vertebra below that served as reference.", "reference_levels.1"),
-    _compromise("escc_grade", "Epidural spinal cord compression grade (Bilsky)."),
+    _compromise("escc_grade", "Epidural spinal cord compression grade (Bilsky); empty below the conus."),
+    _compromise("schizas_grade", "Schizas grade of the dural sac at the worst section, below the conus: A to D."),
+    _compromise("schizas_csf_share", "Share of fluid in the sac there, 0 to 1.", "schizas_evidence.csf_share"),
+    _compromise("schizas_posterior_fat_mm2", "Fat behind the sac there, mm2.", "schizas_evidence.posterior_fat_mm2"),
+    _compromise("schizas_series", "Series that was graded: axial_t2 or sagittal_t2.", "schizas_evidence.series"),
     Column("flags", "Codes of all findings, separated by semicolons.", _flag_codes),
     _field("software_version", "Version of spinemri.", "software.version"),
     _field("config_sha256", "SHA-256 of the resolved configuration.", "software.config_sha256"),
@@ -175,6 +186,7 @@ COMPARISON_COLUMNS: tuple[Column[TimepointRecord], ...] = (
     _field("mcc_percent", "Maximum canal compromise in per cent."),
     _field("mscc_percent", "Maximum spinal cord compression in per cent."),
     _field("escc_grade", "Epidural spinal cord compression grade (Bilsky)."),
+    _field("schizas_grade", "Schizas grade of the dural sac, where the worst section lies below the conus."),
     _field("worst_level", "Level of the section where the canal is most compromised."),
     _yardstick("longest_diameter_change_percent", "Change of the longest diameter from the first visit in per cent."),
     _yardstick("recist_1_1_diameter", "What RECIST 1.1 says of the longest diameter."),

@@ -145,6 +145,7 @@ def _timepoint(
         mcc_percent=measured.compromise.mcc_percent,
         mscc_percent=measured.compromise.mscc_percent,
         escc_grade=measured.compromise.escc_grade,
+        schizas_grade=measured.compromise.schizas_grade,
         worst_level=measured.compromise.worst_level,
         yardsticks={} if shown.verdict == "not_assessable" else yardsticks(masses, shown.percent),
     )

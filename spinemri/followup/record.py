@@ -56,6 +56,7 @@ class TimepointRecord(Record):
     mcc_percent: float | None
     mscc_percent: float | None
     escc_grade: str | None
+    schizas_grade: str | None = None
     worst_level: str | None
     yardsticks: dict[str, str | float | None] = Field(default_factory=dict)
 

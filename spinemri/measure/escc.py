@@ -16,7 +16,7 @@ from scipy import ndimage
 from spinemri.errors import Flag, Severity
 from spinemri.measure.planes import FloatMap, SectionStack
 from spinemri.measure.profile import number
-from spinemri.measure.references import CORD_AREA_MM2, References, conus_index
+from spinemri.measure.references import CORD_AREA_MM2, References, below_any_conus, conus_index
 from spinemri.measure.sections import SMALLEST_AREA_MM2, Sections, smooth_along
 
 __all__ = ["EsccEvidence", "escc_evidence", "escc_grade", "mass_cord_distance_mm", "why_no_cord"]
@@ -236,17 +236,18 @@ def why_no_cord(sections: Sections, evidence: EsccEvidence, worst: int, level: s
         None where the cord is there.
     """
     area = smooth_along(sections.cord.area_mm2, step_mm=sections.step_mm)[worst]
-    if np.nan_to_num(area) >= CORD_AREA_MM2:
-        return None
     tip = conus_index(sections)
+    below = worst > tip if tip is not None else below_any_conus(level)
+    if np.nan_to_num(area) >= CORD_AREA_MM2 and not below:
+        return None
     if tip is not None and worst < tip and evidence.sac_area_ratio < SAC_SHUT_RATIO:
         return None
     lumbar = level is not None and level[0] in "LS"
-    if (tip is not None and worst > tip) or (tip is None and lumbar):
+    if below or (tip is None and lumbar):
         return Flag(
             "ESCC_BELOW_CONUS",
             f"The worst section ({level or 'level unknown'}) lies below the conus: grades of cord compression do "
-            "not apply. Judge the cauda equina on axial images.",
+            "not apply there, the Schizas grade does.",
             Severity.INFO,
         )
     return Flag(

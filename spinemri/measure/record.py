@@ -169,7 +169,8 @@ class CompromiseRecord(Record):
     """How far canal and cord are compromised at the worst section.
 
     Areas and diameters are those of the worst section; `canal_occupancy_percent` is the maximum over all sections,
-    at `canal_occupancy_level`. `ascor` is cord area over canal area, `compression_ratio` cord AP over transverse.
+    at `canal_occupancy_level`. `ascor` is cord area over canal area, `compression_ratio` cord AP over transverse. The
+    ESCC grade is given where there is cord, the Schizas grade below the conus, each with its evidence.
     """
 
     worst_level: str | None = None
@@ -191,6 +192,8 @@ class CompromiseRecord(Record):
     reference_levels: tuple[str | None, str | None] | None = None
     escc_grade: str | None = None
     escc_evidence: dict[str, float | str | bool | None] = Field(default_factory=dict)
+    schizas_grade: str | None = None
+    schizas_evidence: dict[str, float | str | bool | None] = Field(default_factory=dict)
 
 
 class FlagRecord(Record):

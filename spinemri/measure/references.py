@@ -11,8 +11,18 @@ from spinemri.anatomy.model import Centreline, Levels
 from spinemri.measure.levels import vertebra_of_sections, vertebra_positions_mm
 from spinemri.measure.mass import END_AREA_MM2, Extent
 from spinemri.measure.sections import Sections, Structure, smooth_along
+from spinemri.nomenclature import vertebra_id
 
-__all__ = ["MARGIN_VERTEBRAE", "Reference", "References", "conus_index", "find_references", "same_place"]
+__all__ = [
+    "MARGIN_VERTEBRAE",
+    "Reference",
+    "References",
+    "above_any_conus",
+    "below_any_conus",
+    "conus_index",
+    "find_references",
+    "same_place",
+]
 
 MARGIN_VERTEBRAE = 1
 """Vertebrae left out between the mass's end and its reference."""
@@ -21,6 +31,11 @@ FURTHEST_VERTEBRAE = 3
 REFERENCE_LENGTH_MM = 5.0
 CORD_AREA_MM2 = 12.0
 """A smaller "cord" is filum, root bundles or wrong voxels; a thoracic cord has 35 +- 4 mm2."""
+CORD_GAP_MM, SHORTEST_CORD_MM = 8.0, 15.0
+"""Rootlets that lie together are taken for cord now and then, in stretches of less than 10 mm."""
+HIGHEST_CONUS, LOWEST_CONUS = "T12", "L2"
+"""Of 504 adults the cord ended between the middle of T12 and the upper third of L3 (Saifuddin et al., Spine
+1998;23:1452-1456)."""
 CONUS_TAPER_MM = 20.0
 """The cord tapers over about this length above the tip of the conus."""
 
@@ -76,6 +91,8 @@ class References:
 def conus_index(sections: Sections) -> int | None:
     """Return the most caudal section with spinal cord, None where no cord is seen.
 
+    Strands of the cauda equina that were taken for cord come in shorter stretches and do not count.
+
     Parameters
     ----------
     sections : Sections
@@ -89,10 +106,41 @@ def conus_index(sections: Sections) -> int | None:
     with_cord = np.flatnonzero(np.nan_to_num(area) >= CORD_AREA_MM2)
     if not len(with_cord):
         return None
-    last = int(with_cord[-1])
     measurable = np.flatnonzero(np.isfinite(area))
     # A cord that reaches the last measurable section goes on beyond the field of view.
-    return len(area) - 1 if measurable[-1] - last <= 2 else last
+    if measurable[-1] - with_cord[-1] <= 2:
+        return len(area) - 1
+    runs = np.split(with_cord, np.flatnonzero(np.diff(with_cord) * sections.step_mm > CORD_GAP_MM) + 1)
+    long = [run for run in runs if len(run) * sections.step_mm >= SHORTEST_CORD_MM]
+    return int(long[-1][-1]) if long else None
+
+
+def below_any_conus(level: str | None) -> bool:
+    """Tell whether a level lies below where the cord ends in nearly everyone: from the disc L2/3 on.
+
+    Examples
+    --------
+    >>> below_any_conus("L2"), below_any_conus("L2/3"), below_any_conus("T12"), below_any_conus(None)
+    (False, True, False, False)
+    """
+    if level is None or level[0] not in "LS":
+        return False
+    above = vertebra_id(level.split("/", maxsplit=1)[0])
+    lowest = vertebra_id(LOWEST_CONUS)
+    return above > lowest or ("/" in level and above == lowest)
+
+
+def above_any_conus(level: str | None) -> bool:
+    """Tell whether a level lies above where the cord ends in everyone: up to the disc T11/12.
+
+    Examples
+    --------
+    >>> above_any_conus("T11/12"), above_any_conus("T12"), above_any_conus("L3"), above_any_conus(None)
+    (True, False, False, False)
+    """
+    if level is None or level[0] not in "CT":
+        return False
+    return vertebra_id(level.split("/", maxsplit=1)[0]) < vertebra_id(HIGHEST_CONUS)
 
 
 def find_references(sections: Sections, levels: Levels, centreline: Centreline, extent: Extent) -> References:

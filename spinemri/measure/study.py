@@ -19,6 +19,7 @@ from spinemri.measure.planes import sample_sections
 from spinemri.measure.profile import profile_rows
 from spinemri.measure.record import CompromiseRecord, LevelsRecord, MassRecord, ProfileRow, SignalRecord
 from spinemri.measure.references import find_references
+from spinemri.measure.schizas import grade_cauda_equina
 from spinemri.measure.sections import MeasuredCanal, measure_sections
 from spinemri.measure.signal import find_regions, measure_signal
 from spinemri.nomenclature import Tissue
@@ -86,6 +87,9 @@ def measure_study(images: Mapping[Role, Volume], primary: Role, anatomy: Anatomy
     if extent is not None:
         references = find_references(canal.sections, anatomy.levels, canal.centreline, extent)
         compromise, missing = compromise_record(canal, anatomy.levels, extent, references)
+        if any(flag.code == "ESCC_BELOW_CONUS" for flag in missing):
+            compromise, ungraded = _with_schizas(compromise, images, primary, anatomy, mass, canal)
+            missing += ungraded
         regions = find_regions(anatomy, mass, canal.centreline, extent)
         signal, apart = measure_signal(images, primary, anatomy.tissues.grid, regions)
         flags += (*missing, *apart)
@@ -96,6 +100,21 @@ def measure_study(images: Mapping[Role, Volume], primary: Role, anatomy: Anatomy
         profile=profile_rows(canal),
         flags=flags + _mass_flags(mass, canal, extent),
     )
+
+
+def _with_schizas(
+    compromise: CompromiseRecord,
+    images: Mapping[Role, Volume],
+    primary: Role,
+    anatomy: Anatomy,
+    mass: Mass,
+    canal: MeasuredCanal,
+) -> tuple[CompromiseRecord, tuple[Flag, ...]]:
+    """Add the grade of the dural sac at the worst section, where there is no cord to grade."""
+    worst = int(canal.centreline.nearest(np.array(compromise.worst_point_lps_mm)))
+    found = grade_cauda_equina(images, primary, anatomy, mass, canal, worst)
+    graded = compromise.model_copy(update={"schizas_grade": found.grade, "schizas_evidence": found.evidence})
+    return graded, found.flags
 
 
 def _measure_canal(anatomy: Anatomy, mass: Mass, centreline: Centreline) -> MeasuredCanal:

@@ -37,7 +37,7 @@ _METHODS = (
     ("Volume", "sum of the mass probability times the voxel volume; its interval joins boundary, repeat and sampling."),
     ("Sections", "perpendicular to the canal every 1 mm, reformatted from the primary sagittal stack."),
     ("MCC, MSCC", "loss of AP diameter of the sac's room and of the cord against the nearest unaffected vertebrae."),
-    ("ESCC", "Bilsky grade by rule; from thick slices a suggestion for the reader."),
+    ("ESCC, Schizas", "grades by rule, of the cord (Bilsky) or below the conus (A to D); suggestions for the reader."),
 )
 
 
@@ -161,7 +161,7 @@ _COURSE_COLUMNS = (
     Column("Verdict", 37, number=False),
     Column("MCC, %", 12),
     Column("MSCC, %", 12),
-    Column("ESCC", 8),
+    Column("Grade", 8),
 )
 
 
@@ -193,7 +193,16 @@ def _course_row(point: TimepointRecord) -> list[str]:
     )
     numbers = [_DASH if value is None else decimal(value, 0) for value in (point.mcc_percent, point.mscc_percent)]
     days = _DASH if point.days_from_baseline is None else str(point.days_from_baseline)
-    return [point.study_date or "unknown", days, volume, change, "", verdict, *numbers, point.escc_grade or _DASH]
+    return [
+        point.study_date or "unknown",
+        days,
+        volume,
+        change,
+        "",
+        verdict,
+        *numbers,
+        point.escc_grade or point.schizas_grade or _DASH,
+    ]
 
 
 def _with_interval(value: float | None, interval: str, write: Callable[[float, int], str], decimals: int = 2) -> str:

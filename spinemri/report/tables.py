@@ -9,7 +9,16 @@ from spinemri.followup.record import Comparison, TimepointRecord
 from spinemri.measure.record import Interval, Measurements
 from spinemri.measure.result import StudyResult
 from spinemri.report.reasons import why_missing
-from spinemri.report.wording import NOT_ASSESSABLE, decimal, extent_text, interval_text, signed, volume_text
+from spinemri.report.wording import (
+    NOT_ASSESSABLE,
+    below_conus,
+    decimal,
+    extent_text,
+    interval_text,
+    schizas_note,
+    signed,
+    volume_text,
+)
 
 __all__ = ["Cell", "Group", "Row", "change_rows", "level_rows", "measurement_groups", "series_rows"]
 
@@ -156,6 +165,8 @@ _COMPROMISE = (
     _Quantity("ESCC grade (Bilsky)", "", "escc_grade", lambda m: m.compromise.escc_grade),
     _Quantity("Reference levels", "", "reference_levels", _references),
 )
+_CAUDA = _Quantity("Schizas grade", "", "schizas_grade", lambda m: m.compromise.schizas_grade, schizas_note)
+"""Only where a worst section lies below the conus; there it stands in for the grade of cord compression."""
 _WORST = (
     _of_compromise("Bony canal area", "mm²", "canal_area_mm2"),
     _of_compromise("Dural sac area", "mm²", "sac_area_mm2"),
@@ -170,7 +181,8 @@ _WORST = (
 
 def measurement_groups(results: Sequence[StudyResult]) -> tuple[Group, ...]:
     """Return all measurements, one column of cells for each visit."""
-    groups = (("Mass", _MASS), ("Canal and cord", _COMPROMISE), ("At the worst section", _WORST))
+    cauda = (_CAUDA,) if any(below_conus(result.measurements) for result in results) else ()
+    groups = (("Mass", _MASS), ("Canal and cord", (*_COMPROMISE, *cauda)), ("At the worst section", _WORST))
     return tuple(Group(title, tuple(_row(q, results) for q in quantities)) for title, quantities in groups)
 
 

@@ -7,7 +7,7 @@ from dataclasses import dataclass
 
 from spinemri.measure.record import Measurements
 from spinemri.measure.result import StudyResult
-from spinemri.report.wording import decimal, volume_text
+from spinemri.report.wording import below_conus, decimal, volume_text
 
 __all__ = ["Tile", "tiles"]
 
@@ -39,10 +39,16 @@ _TILES: tuple[tuple[str, str, Callable[[Measurements], str]], ...] = (
     ("Canal occupancy", "%", lambda m: _percent(m.compromise.canal_occupancy_percent)),
     ("ESCC grade", "", lambda m: m.compromise.escc_grade or _NONE),
 )
+_CAUDA = ("Schizas grade", "", lambda m: m.compromise.schizas_grade or _NONE)
 
 
 def tiles(results: Sequence[StudyResult]) -> tuple[Tile, ...]:
-    """Return the tiles of a report; none where no visit has a measured mass."""
-    if not any(result.measurements.mass.status == "measured" for result in results):
+    """Return the tiles of a report; none where no visit has a measured mass.
+
+    The grade is that of the cauda equina where all worst sections lie below the conus.
+    """
+    measured = [r.measurements for r in results if r.measurements.mass.status == "measured"]
+    if not measured:
         return ()
-    return tuple(Tile(name, unit, tuple(value(r.measurements) for r in results)) for name, unit, value in _TILES)
+    shown = (*_TILES[:-1], _CAUDA) if all(map(below_conus, measured)) else _TILES
+    return tuple(Tile(name, unit, tuple(value(r.measurements) for r in results)) for name, unit, value in shown)

@@ -9,12 +9,14 @@ from spinemri.measure.record import ExtentRecord, Interval, Measurements
 
 __all__ = [
     "NOT_ASSESSABLE",
+    "below_conus",
     "change_sentence",
     "compromise_sentence",
     "decimal",
     "extent_text",
     "finding_sentence",
     "interval_text",
+    "schizas_note",
     "signed",
     "volume_text",
 ]
@@ -84,6 +86,23 @@ def finding_sentence(measured: Measurements) -> str:
     return sentence[0].upper() + sentence[1:] + "."
 
 
+def below_conus(measured: Measurements) -> bool:
+    """Tell whether the worst section lies below the conus, where the cauda equina is graded instead of the cord."""
+    return any(flag.code == "ESCC_BELOW_CONUS" for flag in measured.quality.flags)
+
+
+def schizas_note(measured: Measurements) -> str:
+    """Say in a few words what the grade of the cauda equina rests on; empty where nothing was read."""
+    seen = measured.compromise.schizas_evidence
+    share, fat = seen.get("csf_share"), seen.get("fat_behind")
+    if not isinstance(share, float):
+        return ""
+    parts = [f"fluid {decimal(100 * share, 0)}{_SPACE}% of the sac"]
+    parts += [] if fat is None else ["fat behind it" if fat else "no fat behind it"]
+    parts.append("sagittal T2, reformatted" if seen.get("reformatted") else "axial T2")
+    return ", ".join(parts)
+
+
 def compromise_sentence(measured: Measurements) -> str:
     """Say how far canal and cord are compromised; empty where no mass was measured."""
     if measured.mass.status != "measured":
@@ -95,7 +114,8 @@ def compromise_sentence(measured: Measurements) -> str:
         ("canal occupancy", found.canal_occupancy_percent),
     )
     parts = [f"{name} {decimal(v, 0) + _SPACE + '%' if v is not None else NOT_ASSESSABLE}" for name, v in values]
-    parts.append(f"ESCC grade {found.escc_grade}" if found.escc_grade else f"ESCC grade {NOT_ASSESSABLE}")
+    name, grade = ("Schizas", found.schizas_grade) if below_conus(measured) else ("ESCC", found.escc_grade)
+    parts.append(f"{name} grade {grade or NOT_ASSESSABLE}")
     sentence = ", ".join(parts)
     return sentence[0].upper() + sentence[1:] + "."
 

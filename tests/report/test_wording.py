@@ -1,9 +1,12 @@
+from dataclasses import replace
+
 import pytest
 from synthetic_result import make_comparison, make_followup, make_result, make_unmeasured
 
 from spinemri.measure.record import ExtentRecord, FlagRecord, QualityRecord
 from spinemri.report.reasons import why_missing
 from spinemri.report.tables import change_rows, measurement_groups
+from spinemri.report.tiles import tiles
 from spinemri.report.wording import (
     change_sentence,
     compromise_sentence,
@@ -151,3 +154,26 @@ def test_change_rows_hold_interval_verdict_and_yardsticks(comparison):
     assert rows["Change, paired"].cells[1].missing
     assert rows["Days from end of radiotherapy"].cells[1].text == "7"
     assert rows["Yardstick: recist"].cells[1].text == "stable"
+
+
+@pytest.fixture(scope="module")
+def lumbar(result):
+    """The same mass below the conus."""
+    evidence = {"csf_share": 0.234, "fat_behind": True, "reformatted": True}
+    update = {"escc_grade": None, "schizas_grade": "B", "schizas_evidence": evidence}
+    compromise = result.measurements.compromise.model_copy(update=update)
+    flags = (FlagRecord(code="ESCC_BELOW_CONUS", message="Below the conus.", severity="info"),)
+    changes = {"compromise": compromise, "quality": QualityRecord(flags=flags)}
+    return replace(result, measurements=result.measurements.model_copy(update=changes))
+
+
+def test_below_the_conus_the_cauda_equina_is_graded(lumbar, result):
+    assert "Schizas grade B" in compromise_sentence(lumbar.measurements)
+    assert "ESCC" not in compromise_sentence(lumbar.measurements)
+    assert [(tile.name, tile.values) for tile in tiles([lumbar])][-1] == ("Schizas grade", ("B",))
+    assert [tile.name for tile in tiles([lumbar, result])][-1] == "ESCC grade"
+    rows = {row.name: row.cells[0] for group in measurement_groups([lumbar]) for row in group.rows}
+    assert rows["ESCC grade (Bilsky)"].note == "see ESCC_BELOW_CONUS"
+    assert rows["Schizas grade"].text == "B"
+    assert plain(rows["Schizas grade"].note) == "fluid 23 % of the sac, fat behind it, sagittal T2, reformatted"
+    assert not any(row.name == "Schizas grade" for group in measurement_groups([result]) for row in group.rows)

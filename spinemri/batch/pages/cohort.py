@@ -123,6 +123,7 @@ def _line(row: CohortRow, folder: str) -> _Line:
         compromise.worst_level or "",
         "" if compromise.mcc_percent is None else f"{compromise.mcc_percent:.0f}",
         compromise.escc_grade or "",
+        compromise.schizas_grade or "",
         str(sum(flag.severity != "info" for flag in row.measurements.quality.flags)),
         row.rating,
     )

@@ -106,6 +106,13 @@ COMPROMISE_NUMBERS = (
     Quantity("compromise.escc_evidence.mass_cord_distance_mm", private("MASS_CORD_GAP"), _MM),
     Quantity("compromise.escc_evidence.csf_fraction", private("CSF_FRACTION"), _RATIO, _SAC),
     Quantity("compromise.escc_evidence.csf_area_mm2", private("CSF_AREA"), _MM2, _SAC),
+    Quantity("compromise.schizas_evidence.csf_share", private("SAC_FLUID"), _RATIO, _SAC),
+    Quantity("compromise.schizas_evidence.csf_pool_share", private("SAC_POOLS"), _RATIO, _SAC),
+    Quantity("compromise.schizas_evidence.signal_spread", private("SAC_SPREAD"), _RATIO, _SAC),
+    Quantity("compromise.schizas_evidence.posterior_fat_mm2", private("POSTERIOR_FAT"), _MM2),
+    Quantity("compromise.schizas_evidence.fluid_to_nerve", private("FLUID_TO_NERVE"), _RATIO),
+    Quantity("compromise.schizas_evidence.voxels", private("SAC_VOXELS"), _RATIO, _SAC),
+    Quantity("compromise.schizas_evidence.slice_offset_mm", private("SLICE_OFFSET"), _MM),
 )
 
 OCCUPANCY_NUMBERS = (
@@ -141,6 +148,8 @@ TREATMENT_NUMBERS = (
 )
 
 _GRADES = {grade: private(f"ESCC_{grade.upper()}") for grade in ("1a", "1b", "1c", "2", "3")}
+_SCHIZAS = {grade: private(f"SCHIZAS_{grade}") for grade in "ABCD"}
+_GRADED_SERIES = {"axial_t2": private("AXIAL_T2"), "sagittal_t2": private("SAGITTAL_T2")}
 _STATUS = {word: private(word.upper()) for word in ("measured", "not_found", "not_assessable")}
 _POSITIONS = {word: sct(word.capitalize()) for word in ("posterior", "anterior", "left", "right", "circumferential")}
 
@@ -162,6 +171,12 @@ COMPROMISE_ANSWERS = (
     Answer("compromise.escc_evidence.cord_compressed", private("CORD_COMPRESSED")),
     Answer("compromise.escc_evidence.csf_visible", private("CSF_VISIBLE")),
     Answer("compromise.escc_evidence.high_grade", private("HIGH_GRADE")),
+    Answer("compromise.schizas_grade", private("SCHIZAS"), _SCHIZAS),
+    Answer("compromise.schizas_evidence.series", private("GRADED_SERIES"), _GRADED_SERIES),
+    Answer("compromise.schizas_evidence.reformatted", private("REFORMATTED")),
+    Answer("compromise.schizas_evidence.csf_visible", private("SAC_FLUID_SEEN")),
+    Answer("compromise.schizas_evidence.rootlets_visible", private("ROOTLETS_SEEN")),
+    Answer("compromise.schizas_evidence.fat_behind", private("FAT_BEHIND")),
 )
 
 CHANGE_ANSWERS = (
@@ -182,6 +197,7 @@ CHANGE_ANSWERS = (
         {"paired": private("PAIRED_CHANGE"), "unpaired": private("CHANGE")},
     ),
     Answer("escc_grade", private("ESCC"), _GRADES),
+    Answer("schizas_grade", private("SCHIZAS"), _SCHIZAS),
 )
 
 RECURRENCE_ANSWERS = (Answer("recurrence.suspected", private("RECURRENCE")),)

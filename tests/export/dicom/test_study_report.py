@@ -31,7 +31,20 @@ from spinemri.export.dicom.quantities import (
 )
 from spinemri.export.dicom.write import write_study_objects
 from spinemri.followup.record import Comparison, TimepointRecord
+from spinemri.intake.model import Role
 from spinemri.measure.record import CompromiseRecord, MassRecord
+from spinemri.measure.sac_signal import SacContent
+from spinemri.measure.schizas import SchizasEvidence
+
+CAUDA = SchizasEvidence(
+    SacContent(csf_share=0.25, pool_share=0.05, signal_spread=0.5, voxels=80.0),
+    posterior_fat_mm2=31.5,
+    fluid_to_nerve=4.0,
+    series=Role.AXIAL_T2,
+    slice_offset_mm=-1.5,
+    reformatted=False,
+    at_disc=True,
+)
 
 Key = tuple[str, str | None, str | None, str | None]
 
@@ -177,6 +190,23 @@ def test_answers_are_coded(visit: tuple[Dataset, dict]) -> None:
     assert answer(worst, "ESCC") == (f"ESCC_{grade.upper()}" if grade else None)
 
 
+def test_the_grade_of_the_cauda_equina_is_coded_with_its_evidence(compared: Compared, tmp_path: Path) -> None:
+    result = compared.results.results[0]
+    update = {"escc_grade": None, "schizas_grade": "B", "schizas_evidence": CAUDA.record()}
+    compromise = result.measurements.compromise.model_copy(update=update)
+    write_study_objects(
+        replace(result, measurements=result.measurements.model_copy(update={"compromise": compromise})), tmp_path
+    )
+    worst = by_label(pydicom.dcmread(tmp_path / "dicom" / "measurements_sr.dcm"))["Worst section"]
+    assert answer(worst, "ESCC") is None
+    assert answer(worst, "SCHIZAS") == "SCHIZAS_B"
+    assert answer(worst, "GRADED_SERIES") == "AXIAL_T2"
+    # SNOMED CT: yes.
+    assert answer(worst, "FAT_BEHIND") == "373066001"
+    found = {name: value(item) for (name, *_), item in numbers(worst)}
+    assert (found["SAC_FLUID"], found["POSTERIOR_FAT"], found["SLICE_OFFSET"]) == (0.25, 31.5, -1.5)
+
+
 def test_every_finding_is_stated(visit: tuple[Dataset, dict]) -> None:
     report, content = visit
     notes = by_label(report)["report notes"]
@@ -240,7 +270,8 @@ def test_no_field_is_forgotten(compared: Compared) -> None:
         | {"volume_ci95_ml": [0, 0], "extent": {"from": 0, "to": 0, "length_mm": 0}}
         | {"signal": dict.fromkeys(("t1_to_marrow", "t2_to_marrow", "enhancement_ratio"))},
         "compromise": dict.fromkeys(CompromiseRecord.model_fields)
-        | {"reference_levels": [0, 0], "escc_evidence": dict.fromkeys(evidence)},
+        | {"reference_levels": [0, 0], "escc_evidence": dict.fromkeys(evidence)}
+        | {"schizas_evidence": dict.fromkeys(CAUDA.record())},
     }
     coded = {one.path for one in (*MASS_NUMBERS, *COMPROMISE_NUMBERS, *OCCUPANCY_NUMBERS)}
     coded |= {one.path for one in (*MASS_ANSWERS, *COMPROMISE_ANSWERS)}
