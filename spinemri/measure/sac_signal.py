@@ -30,6 +30,8 @@ FAT_DEPTH_MM, FAT_HALF_WIDTH_MM = 8.0, 7.0
 """The fat pad lies in the midline, between the ligamenta flava and on the dura."""
 FAT_LEVEL = 0.5
 """Of the patient's own epidural fat; ligament and cortical bone have next to no signal."""
+LEAST_FAT = 0.25
+"""Of fluid; epidural fat had 0.55 to 0.9 of it in four T2 scans, ligament and suppressed fat have about a tenth."""
 EPIDURAL_FRACTION, EPIDURAL_SEED = 0.75, 0.5
 
 
@@ -54,8 +56,8 @@ class PureSignals:
 
     @property
     def fat_shows(self) -> bool:
-        """Fat is brighter than nerve: neither suppressed nor unknown."""
-        return self.fat > self.nerve
+        """Fat has signal: it is neither suppressed nor unknown."""
+        return self.fat >= LEAST_FAT * self.fluid
 
 
 @dataclass(frozen=True)

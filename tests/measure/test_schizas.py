@@ -12,8 +12,10 @@ import pytest
 
 from spinemri.intake.model import Role
 from spinemri.measure import measure_study
+from spinemri.measure.references import conus_index
 from spinemri.measure.sac_signal import SacContent
 from spinemri.measure.schizas import SchizasEvidence, schizas_grade
+from spinemri.measure.sections import Sections, Structure
 from spinemri.volume import Grid, Volume
 
 FLUID, NERVE, FAT, LIGAMENT, MASS, ELSEWHERE = 400.0, 120.0, 250.0, 20.0, 180.0, 60.0
@@ -270,3 +272,24 @@ def test_evidence_is_plain_data():
     assert record["fat_behind"] is None
     assert record["series"] == "axial_t2"
     assert record["csf_visible"] is True
+
+
+@pytest.mark.parametrize(
+    ("with_cord", "conus"),
+    [
+        ([(0, 60)], 60),
+        # Ten millimetres of rootlets that were taken for cord.
+        ([(0, 60), (120, 130)], 60),
+        # A cord that is pressed shut for 30 mm and goes on.
+        ([(0, 60), (90, 115)], 115),
+        ([(0, 60), (190, 200)], 199),
+        ([(120, 130)], None),
+    ],
+)
+def test_where_the_cord_ends(with_cord, conus):
+    area = np.zeros(200)
+    for first, stop in with_cord:
+        area[first:stop] = 40.0
+    same = Structure(area, area, area, np.zeros((200, 2)))
+    # Smoothing over 3 mm makes a cord of 40 mm2 end one section later.
+    assert conus_index(Sections(same, same, same, same, step_mm=1.0)) == conus
