@@ -155,7 +155,7 @@ _MEANING = {
     "Cord compression, MSCC": "cord compression",
     "Canal occupancy": "at its largest",
     "ESCC grade": "Bilsky, a suggestion",
-    "Schizas grade": "cauda equina, a suggestion",
+    "Schizas grade": "cauda equina",
 }
 
 
