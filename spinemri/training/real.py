@@ -42,7 +42,8 @@ _VERTEBRA, _DISC, _SAC = 1, 2, 3
 _ABSENT = frozenset({Tissue.SACRUM, Tissue.MASS_CANAL, Tissue.MASS_OUTSIDE})
 _SURE = 0.8
 _BESIDE_SAC_MM = 4.0
-_FAT_SURE, _FAT_POSSIBLE, _FAT_BRIGHT = 0.3, 0.05, 0.6
+_RIM_MM = 1.1
+_FAT_POSSIBLE, _FAT_BRIGHT = 0.05, 0.6
 _HALF = 0.5
 _BODY_OR_DISC = (Tissue.BODY, Tissue.DISC)
 _SUBREGION_ENDS = (0, 48, 50, 61, 62)
@@ -140,13 +141,21 @@ def _epidural(scan: SpiderScan) -> NDArray[np.bool_]:
     """Where the network that ships sees epidural fat on T2, as far as the labels leave it open.
 
     On T2 it finds the fat of real canals, but stops short of what is as bright beside it; on T1 it takes half of it
-    for what lies outside the canal. Labels from T2 hold for the same anatomy in every contrast.
+    for what lies outside the canal. Labels from T2 hold for the same anatomy in every contrast. Next to the sac
+    nothing is said: labels of the sac may end a voxel short of its fluid, which is as bright as fat.
     """
     coverage = segment(scan.image, "T2", fat_suppressed=False, contrast_enhanced=False).coverage[int(Tissue.EPIDURAL)]
-    image, free = np.asarray(flatten_illumination(scan.image).array), scan.labels == 0
+    image = np.asarray(flatten_illumination(scan.image).array)
+    free = (scan.labels == 0) & (_from_sac_mm(scan) > _RIM_MM)
     sure = free & (coverage >= _HALF)
     bright = _FAT_BRIGHT * float(np.median(image[sure])) if sure.any() else np.inf
-    return free & ((coverage >= _FAT_SURE) | ((coverage >= _FAT_POSSIBLE) & (image >= bright)))
+    return sure | (free & (coverage >= _FAT_POSSIBLE) & (image >= bright))
+
+
+@lru_cache(maxsize=1)
+def _from_sac_mm(scan: SpiderScan) -> NDArray[np.float32]:
+    """Distance of every voxel from the dural sac."""
+    return np.asarray(ndimage.distance_transform_edt(scan.labels != _SAC, sampling=scan.image.spacing), np.float32)
 
 
 def _surroundings(image: NDArray[np.float32], scan: SpiderScan) -> Surroundings:
@@ -187,7 +196,7 @@ def spider_stacks(scan: SpiderScan, kinds: list[str], rng: np.random.Generator) 
         contrast, _, implants = kind.rpartition(":")
         base = _recoloured(flat, scan, contrast, rng)
         image, mass, other = _with_implants(base, scan, implants, rng)
-        yield _stack(scan, contrast, image, _target(rows, mass, other, beyond=_beyond_canal(scan)))
+        yield _stack(scan, contrast, image, _target(rows, mass, other, beyond=_from_sac_mm(scan) > _BESIDE_SAC_MM))
 
 
 def _recoloured(
@@ -222,18 +231,13 @@ def _with_implants(
     return image, mass, other
 
 
-@lru_cache(maxsize=1)
-def _beyond_canal(scan: SpiderScan) -> NDArray[np.bool_]:
-    """Where an implant may lie outside the canal: nothing says where a foramen begins."""
-    sac = scan.labels == _SAC
-    beside: NDArray[np.bool_] = ndimage.distance_transform_edt(~sac, sampling=scan.image.spacing) > _BESIDE_SAC_MM
-    return beside
-
-
 def _target(
     rows: NDArray[np.uint8], mass: NDArray[np.float32], other: NDArray[np.float32], beyond: NDArray[np.bool_]
 ) -> NDArray[np.uint8]:
-    """Coverage by group in units of 1/255."""
+    """Coverage by group in units of 1/255.
+
+    `beyond` is where an implant may lie outside the canal: nothing says where a foramen begins.
+    """
     target = (rows[None] == np.arange(len(SPIDER_GROUPS), dtype=np.uint8).reshape(-1, 1, 1, 1)) * np.uint8(255)
     rest = np.clip(1 - mass - other, 0, 1)
     touched = rest < 1
