@@ -35,6 +35,7 @@ _BEFORE_CANAL_MM, _BEHIND_CANAL_MM = 60.0, 52.0
 _MINIMUM_CANAL_MM2 = 300.0
 _NEARER_MM = 20.0
 _CRUMBS = 0.002
+_MANY_CRUMBS = 0.02
 _CANAL = tuple(int(tissue) for tissue in (Tissue.CORD, Tissue.DURAL_SAC, Tissue.EPIDURAL, Tissue.MASS_CANAL))
 
 
@@ -115,7 +116,7 @@ def segment(
 
         depth = _depth_of_spine(np.sum([_canal_by_depth(seen) for seen in whole.values()], axis=0))
         canal = list(workers.map(lambda index: finish(index, depth), range(len(slices))))
-        needed = _depth_of_spine(np.sum(canal, axis=0))
+        needed = _depth_of_spine(np.sum(canal, axis=0), _MANY_CRUMBS)
         if _leaves_out(depth, needed):
             wider = slice(min(depth.start, needed.start), max(depth.stop, needed.stop))
             list(workers.map(lambda index: finish(index, wider), range(len(slices))))
@@ -128,14 +129,16 @@ def _canal_by_depth(probability: NDArray[np.float32]) -> NDArray[np.float64]:
     return np.asarray(canal.sum(1) * IN_PLANE_MM**2)
 
 
-def _depth_of_spine(canal_mm2: NDArray[np.float64]) -> slice:
-    """Antero-posterior range of working pixels that holds the spine; all of them where little canal is seen."""
+def _depth_of_spine(canal_mm2: NDArray[np.float64], crumbs: float = _CRUMBS) -> slice:
+    """Antero-posterior range of working pixels that holds the spine; all of them where little canal is seen.
+
+    `crumbs` is the share of the canal at either end that may be something else far away.
+    """
     size = len(canal_mm2)
     if float(canal_mm2.sum()) < _MINIMUM_CANAL_MM2:
         return slice(0, size)
-    # A crumb that is taken for canal far away does not count.
     share = np.cumsum(canal_mm2) / canal_mm2.sum()
-    first, last = np.searchsorted(share, [_CRUMBS, 1 - _CRUMBS])
+    first, last = np.searchsorted(share, [crumbs, 1 - crumbs])
     start = first - round(_BEFORE_CANAL_MM / IN_PLANE_MM)
     stop = last + 1 + round(_BEHIND_CANAL_MM / IN_PLANE_MM)
     return slice(max(0, int(start)), min(size, int(stop)))
