@@ -32,7 +32,15 @@ from spinemri.intake.model import Role
 from spinemri.mass.uncertainty import surface_area_mm2
 from spinemri.volume import Volume
 
-__all__ = ["ESTIMATE_SD_MM", "PairedChange", "PairedEstimate", "combined", "compare_pair", "paired_change"]
+__all__ = [
+    "ERROR_CORRELATION",
+    "ESTIMATE_SD_MM",
+    "PairedChange",
+    "PairedEstimate",
+    "combined",
+    "compare_pair",
+    "paired_change",
+]
 
 ESTIMATE_SD_MM = {"outlines": 0.16, "boundary_shift": 0.115, "complement": 0.205}
 """Standard deviation of each estimate as a uniform shift of the surface of the mass in mm.
@@ -44,6 +52,9 @@ few pairs the limits are used, not the values. ``benchmarks/change_constants.py`
 
 OUTLINE_SD_MM = 0.23
 """The same for the difference of two outlines: 0.3 mm at either visit, of which `SHARED_CORRELATION` is shared."""
+
+ERROR_CORRELATION = 0.5
+"""Correlation of the errors of any two estimates inside the canal: they rest on the same images and outlines."""
 
 UNLIKE_FACTOR = 2.0
 """By how much standard deviations grow where the visits differ in protocol; an assumption, not a measurement."""
@@ -125,17 +136,13 @@ def compare_pair(pair: SampledPair, *, widened: float = 1.0) -> PairedChange:
         Without the boundary shift where there is image contrast along less than three tenths of the border.
     """
     shift = boundary_shift(pair)
-    beyond_ml, beyond_sd = _beyond_canal(pair)
     surface_mm2 = float(np.mean([_surface_mm2(pair, coverage[MASS]) for coverage in pair.coverage]))
     estimates = [
-        PairedEstimate(
-            method,
-            change_ml + beyond_ml,
-            widened * math.hypot(surface_mm2 * ESTIMATE_SD_MM[method] / 1000, beyond_sd),
-        )
+        PairedEstimate(method, change_ml, widened * surface_mm2 * ESTIMATE_SD_MM[method] / 1000)
         for method, change_ml in _in_canal(pair, shift)
     ]
-    return combined(estimates, contrast_share=shift.contrast_share)
+    beyond_ml, beyond_sd = _beyond_canal(pair)
+    return _with(combined(estimates, contrast_share=shift.contrast_share), beyond_ml, widened * beyond_sd)
 
 
 def _in_canal(pair: SampledPair, shift: BoundaryShift) -> Iterable[tuple[str, float]]:
@@ -166,10 +173,9 @@ def _surface_mm2(pair: SampledPair, coverage: NDArray[np.float32]) -> float:
 
 
 def combined(estimates: Sequence[PairedEstimate], *, contrast_share: float = 1.0) -> PairedChange:
-    """Weigh estimates by their precision.
+    """Weigh estimates with correlated errors so that the variance is least (generalised least squares, Aitken 1935).
 
-    They rest on the same images, so their errors are taken as fully shared: the standard deviation of the mean is the
-    weighted mean of theirs, no less.
+    No estimate counts against the others: one whose weight would be negative is left out of the mean.
 
     Parameters
     ----------
@@ -183,7 +189,9 @@ def combined(estimates: Sequence[PairedEstimate], *, contrast_share: float = 1.0
     PairedChange
     """
     sd = np.array([estimate.sd_ml for estimate in estimates])
-    weight = sd**-2.0 / (sd**-2.0).sum()
+    correlation = ERROR_CORRELATION + (1 - ERROR_CORRELATION) * np.eye(len(sd))
+    covariance = correlation * np.outer(sd, sd)
+    weight = _least_variance(covariance)
     change = float(weight @ [estimate.change_ml for estimate in estimates])
     apart = {
         one.method
@@ -192,4 +200,28 @@ def combined(estimates: Sequence[PairedEstimate], *, contrast_share: float = 1.0
         for one in pair
     }
     disagreeing = tuple(estimate.method for estimate in estimates if estimate.method in apart)
-    return PairedChange(change, float(weight @ sd), tuple(estimates), disagreeing, contrast_share)
+    sd_ml = math.sqrt(float(weight @ covariance @ weight))
+    return PairedChange(change, sd_ml, tuple(estimates), disagreeing, contrast_share)
+
+
+def _least_variance(covariance: NDArray[np.float64]) -> NDArray[np.float64]:
+    """Return weights of sum one and of least variance, none below zero."""
+    kept = np.arange(len(covariance))
+    while True:
+        share = np.linalg.solve(covariance[np.ix_(kept, kept)], np.ones(len(kept)))
+        if (share >= 0).all():
+            break
+        kept = kept[share > 0]
+    weight = np.zeros(len(covariance))
+    weight[kept] = share / share.sum()
+    return weight
+
+
+def _with(change: PairedChange, gain_ml: float, sd_ml: float) -> PairedChange:
+    """Add a gain that all estimates share."""
+    estimates = tuple(
+        replace(one, change_ml=one.change_ml + gain_ml, sd_ml=math.hypot(one.sd_ml, sd_ml))
+        for one in change.estimates
+    )
+    total_ml, total_sd = change.change_ml + gain_ml, math.hypot(change.sd_ml, sd_ml)
+    return replace(change, change_ml=total_ml, sd_ml=total_sd, estimates=estimates)

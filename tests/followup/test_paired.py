@@ -5,7 +5,7 @@ import numpy as np
 import pytest
 from sampled_pairs import LENGTH_MM, SHAPE, sampled_pair
 
-from spinemri.followup.paired import ESTIMATE_SD_MM, PairedEstimate, combined, compare_pair
+from spinemri.followup.paired import ERROR_CORRELATION, ESTIMATE_SD_MM, PairedEstimate, combined, compare_pair
 
 
 def test_all_estimates_find_the_shift_of_the_border():
@@ -40,11 +40,21 @@ def test_mass_outside_the_canal_counts_in_every_estimate():
         assert after.sd_ml > before.sd_ml
 
 
-def test_the_more_precise_estimate_weighs_more_and_sharing_an_error_gains_nothing():
-    found = combined([PairedEstimate("a", -1.0, 0.1), PairedEstimate("b", -1.3, 0.2)])
-    assert found.change_ml == pytest.approx((-1.0 * 100 - 1.3 * 25) / 125)
-    assert found.sd_ml == pytest.approx((0.1 * 100 + 0.2 * 25) / 125)
-    assert found.sd_ml >= 0.1
+def test_the_weights_are_those_of_least_variance():
+    found = combined([PairedEstimate("a", -1.0, 0.1), PairedEstimate("b", -1.3, 0.15)])
+    shared = ERROR_CORRELATION * 0.1 * 0.15
+    share = np.linspace(0, 1, 1001)
+    variance = (share * 0.1) ** 2 + ((1 - share) * 0.15) ** 2 + 2 * share * (1 - share) * shared
+    assert found.sd_ml == pytest.approx(np.sqrt(variance.min()), rel=1e-4)
+    best = share[variance.argmin()]
+    assert 0.5 < best < 1
+    assert found.change_ml == pytest.approx(-1.0 * best - 1.3 * (1 - best), abs=1e-3)
+
+
+def test_an_estimate_that_would_count_against_the_others_is_left_out():
+    found = combined([PairedEstimate("a", -1.0, 0.1), PairedEstimate("b", -1.3, 0.1 / ERROR_CORRELATION * 1.1)])
+    assert (found.change_ml, found.sd_ml) == pytest.approx((-1.0, 0.1))
+    assert len(found.estimates) == 2
 
 
 @pytest.mark.parametrize(("apart", "expected"), [(0.9, ()), (1.1, ("a", "b"))])
