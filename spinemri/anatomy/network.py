@@ -31,7 +31,7 @@ MODEL_NAME = "tissues.onnx"
 _STRIDE = 16
 _MAXIMUM_THREADS = 2
 _GLANCES = (0.4, 0.6)
-_BEFORE_CANAL_MM, _BEHIND_CANAL_MM = 60.0, 52.0
+_BEFORE_CANAL_MM, _BEHIND_CANAL_MM = 54.0, 50.0
 _MINIMUM_CANAL_MM2 = 300.0
 _NEARER_MM = 20.0
 _CRUMBS = 0.002
@@ -71,8 +71,8 @@ def segment(
     """Segment a sagittal stack slice by slice.
 
     The network cannot tell a slice's two neighbours apart: a mirrored patient gets exactly the mirrored result. Two
-    slices are seen whole; where they show the canal, all others are seen from 60 mm before it to 52 mm behind it, and
-    what lies beyond is background. Where the others show the canal more than 20 mm nearer to what was left out, all
+    slices are seen whole; where they show the canal, all others are seen from 54 mm or more before it to 50 mm behind it,
+    and what lies beyond is background. Where the others show the canal more than 20 mm nearer to what was left out, all
     are seen again, with more around it.
 
     Parameters
@@ -141,6 +141,8 @@ def _depth_of_spine(canal_mm2: NDArray[np.float64], crumbs: float = _CRUMBS) -> 
     first, last = np.searchsorted(share, [crumbs, 1 - crumbs])
     start = first - round(_BEFORE_CANAL_MM / IN_PLANE_MM)
     stop = last + 1 + round(_BEHIND_CANAL_MM / IN_PLANE_MM)
+    # The network pads to whole strides: image in place of padding costs nothing.
+    start -= -int(stop - start) % _STRIDE
     return slice(max(0, int(start)), min(size, int(stop)))
 
 

@@ -75,13 +75,13 @@ def _dice(first: np.ndarray, second: np.ndarray) -> float:
 
 
 def test_what_lies_far_before_and_behind_the_canal_is_background(monkeypatch: pytest.MonkeyPatch) -> None:
-    """A canal 60 mm from the front of a deep image: 60 mm before it is all there is, 52 mm behind it is not."""
+    """A canal 60 mm from the front of a deep image: what lies before it is seen, 50 mm behind it are."""
     monkeypatch.setattr(network, "_infer", _canal_seen_by_depth)
     tissues = segment(_deep(), "T2")
     known = np.flatnonzero((tissues.coverage[Tissue.BACKGROUND] < 1).any((0, 2))) * 0.8
     # Working pixels of 1 mm: the canal fills 60 to 75 mm.
     assert known.min() == 0
-    assert known.max() == pytest.approx(74 + 52, abs=1)
+    assert known.max() == pytest.approx(74 + 50, abs=1)
     assert np.allclose(tissues.coverage.sum(0), 1, atol=1e-5)
 
 
@@ -105,7 +105,17 @@ def test_a_canal_that_leaves_the_slices_seen_first_is_not_cut_off(monkeypatch: p
     sac = tissues.coverage[Tissue.DURAL_SAC] >= 0.5
     assert sac[0].any(1).nonzero()[0].min() == pytest.approx(125, abs=1)
     known = np.flatnonzero((tissues.coverage[Tissue.BACKGROUND] < 1).any((0, 2))) * 0.8
-    assert known.max() == pytest.approx(114 + 52, abs=1.5)
+    assert known.max() == pytest.approx(114 + 50, abs=1.5)
+
+
+def test_what_is_seen_needs_no_padding_unless_the_image_ends() -> None:
+    canal = np.zeros(400)
+    canal[150:171] = 30.0
+    depth = network._depth_of_spine(canal)
+    assert depth.stop == 171 + 50
+    assert 96 - network._STRIDE < depth.start <= 96
+    assert (depth.stop - depth.start) % network._STRIDE == 0
+    assert network._depth_of_spine(canal[100:200]) == slice(0, 100)
 
 
 def test_an_image_without_a_canal_is_seen_whole(monkeypatch: pytest.MonkeyPatch) -> None:
