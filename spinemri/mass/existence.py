@@ -4,32 +4,27 @@ from __future__ import annotations
 
 import math
 
-__all__ = ["SMALLEST_CANDIDATE_ML", "USUAL_COVERAGE", "USUAL_ML", "existence_probability"]
+__all__ = ["SMALLEST_CANDIDATE_ML", "USUAL_COVERAGE", "existence_probability"]
 
 SMALLEST_CANDIDATE_ML = 0.02
 """Specks below this are not considered."""
 
-# Logistic regression on real scans without a mass and with grown ones (`benchmarks/mass_existence.py`); what several
-# sequences add was set by hand, see `docs/results.md`.
-_INTERCEPT = -0.46
-_PER_LOG_VOLUME = 0.16
-_PER_COVERAGE = 21.9
-_SEVERAL_SEQUENCES = 2.0
-USUAL_ML = 0.3
+# Logistic regression on real scans without a mass and with grown ones (`benchmarks/mass_existence.py`).
+_INTERCEPT = -0.78
+_PER_COVERAGE = 21.6
+_SEVERAL_SEQUENCES = 1.91
 USUAL_COVERAGE = 0.6
 
 
-def existence_probability(volume_ml: float, coverage: float, *, sequences: int = 1) -> float:
+def existence_probability(coverage: float, *, sequences: int = 1) -> float:
     """Return the probability that a connected part of the mass is real.
 
-    Logistic in the logarithm of its volume and in its mean coverage: over what is no mass the network hesitates, and
-    its coverage is near a half throughout; of a real mass most voxels are sure. On T1 and water-fat images what is
-    invented may be large.
+    Logistic in its mean coverage: over what is no mass the network hesitates, and its coverage is near a half
+    throughout; of a real mass most voxels are sure. Size says nothing: what is invented on T1 and water-fat images, or
+    where a curved spine leaves the slices, may be large.
 
     Parameters
     ----------
-    volume_ml : float
-        Sum of the coverage over the part.
     coverage : float
         Mean over the part, 0..1.
     sequences : int
@@ -43,11 +38,10 @@ def existence_probability(volume_ml: float, coverage: float, *, sequences: int =
 
     Examples
     --------
-    >>> existence_probability(4.0, 0.9) > 0.9 > 0.2 > existence_probability(0.05, 0.4)
+    >>> existence_probability(0.75) > 0.9 > 0.1 > existence_probability(0.5)
     True
     """
-    size = math.log(max(volume_ml, SMALLEST_CANDIDATE_ML) / USUAL_ML)
-    value = _INTERCEPT + _PER_LOG_VOLUME * size + _PER_COVERAGE * (coverage - USUAL_COVERAGE)
+    value = _INTERCEPT + _PER_COVERAGE * (coverage - USUAL_COVERAGE)
     if sequences > 1:
         value += _SEVERAL_SEQUENCES
     return 1.0 / (1.0 + math.exp(-value))

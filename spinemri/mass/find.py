@@ -134,7 +134,7 @@ def candidates(coverage: Volume, centreline: Centreline, *, sequences: int = 1) 
         if volume_ml >= SMALLEST_CANDIDATE_ML and _near_canal(part, box, coverage, centreline):
             core_ml = float(values[values >= _CORE].sum()) * voxel_ml
             mean = float(values.mean())
-            existence = existence_probability(volume_ml, mean, sequences=sequences)
+            existence = existence_probability(mean, sequences=sequences)
             yield Candidate(box, part, volume_ml, core_ml, mean, existence)
 
 

@@ -35,6 +35,11 @@ def _parser() -> argparse.ArgumentParser:
     out = commands.add_parser("export", help="write the averaged weights of a checkpoint as ONNX")
     out.add_argument("run", type=Path)
     out.add_argument("model", type=Path, help="the .onnx file to write")
+    mean = commands.add_parser("average", help="write a network between two, the second trained from the first")
+    mean.add_argument("one", type=Path)
+    mean.add_argument("other", type=Path)
+    mean.add_argument("model", type=Path, help="the .onnx file to write")
+    mean.add_argument("--share", type=float, default=0.5, help="share of the second, 0 to 1")
     return parser
 
 
@@ -56,9 +61,13 @@ def main() -> None:
         weights = stack_weights([file.stem for file in files])
         train(stacks, weights, plan, arguments.run, device=arguments.device, start=arguments.start)
     else:
-        from spinemri.training.export import export_onnx  # noqa: PLC0415 - onnx is needed for this command only
+        # onnx is needed for these two commands only.
+        from spinemri.training.export import average_networks, export_onnx  # noqa: PLC0415
 
-        export_onnx(arguments.run / "checkpoint.pt", arguments.model)
+        if arguments.command == "export":
+            export_onnx(arguments.run / "checkpoint.pt", arguments.model)
+        else:
+            average_networks(arguments.one, arguments.other, arguments.model, share=arguments.share)
 
 
 if __name__ == "__main__":

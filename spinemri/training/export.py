@@ -1,4 +1,4 @@
-"""Write the averaged weights of a checkpoint as ONNX, softmax included, and read them again."""
+"""Write weights as ONNX, softmax included, read them again, and average those of two networks."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ from onnx import numpy_helper
 from spinemri.nomenclature import Tissue
 from spinemri.training.network import CHANNELS_IN, SliceUNet
 
-__all__ = ["export_onnx", "exported_weights"]
+__all__ = ["average_networks", "export_onnx", "exported_weights"]
 
 _OPSET = 17
 _PREFIX = "network."
@@ -37,9 +37,31 @@ def export_onnx(checkpoint: Path, model: Path) -> None:
         ``.onnx`` file; input ``image`` (n, 7, h, w), output ``probability`` (n, tissues, h, w), any n, h and w
         that are multiples of 16.
     """
-    network = SliceUNet(CHANNELS_IN, len(Tissue))
     state = torch.load(checkpoint, map_location="cpu", weights_only=True)
-    network.load_state_dict(state["average"])
+    _write(state["average"], model)
+
+
+def average_networks(one: Path, other: Path, model: Path, *, share: float = 0.5) -> None:
+    """Write a network whose weights lie between those of two (Wortsman et al. 2022, "Model soups").
+
+    Of a network and the one that it was trained from, what either does too much of is evened out, at no cost in time.
+
+    Parameters
+    ----------
+    one, other : Path
+        Written by `export_onnx`; `other` descends from `one`, or the mean is of no use.
+    model : Path
+        ``.onnx`` file.
+    share : float
+        Of `other`, 0..1.
+    """
+    first, second = exported_weights(one), exported_weights(other)
+    _write({name: torch.lerp(first[name], second[name], share) for name in first}, model)
+
+
+def _write(weights: dict[str, torch.Tensor], model: Path) -> None:
+    network = SliceUNet(CHANNELS_IN, len(Tissue))
+    network.load_state_dict(weights)
     example = torch.zeros(1, CHANNELS_IN, 64, 64)
     torch.onnx.export(
         _WithSoftmax(network).eval(),
