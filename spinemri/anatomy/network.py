@@ -71,9 +71,9 @@ def segment(
     """Segment a sagittal stack slice by slice.
 
     The network cannot tell a slice's two neighbours apart: a mirrored patient gets exactly the mirrored result. Two
-    slices are seen whole; where they show the canal, all others are seen from 54 mm or more before it to 50 mm behind it,
-    and what lies beyond is background. Where the others show the canal more than 20 mm nearer to what was left out, all
-    are seen again, with more around it.
+    slices are seen whole; where they show the canal, all others are seen from 54 mm or more before it to 50 mm behind
+    it, and what lies beyond is background. Where the others show the canal more than 20 mm nearer to what was left out,
+    all are seen again, with more around it.
 
     Parameters
     ----------

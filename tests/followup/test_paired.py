@@ -41,10 +41,10 @@ def test_mass_outside_the_canal_counts_in_every_estimate():
 
 
 def test_the_weights_are_those_of_least_variance():
-    found = combined([PairedEstimate("a", -1.0, 0.1), PairedEstimate("b", -1.3, 0.15)])
-    shared = ERROR_CORRELATION * 0.1 * 0.15
+    found = combined([PairedEstimate("a", -1.0, 0.1), PairedEstimate("b", -1.3, 0.12)])
+    shared = ERROR_CORRELATION * 0.1 * 0.12
     share = np.linspace(0, 1, 1001)
-    variance = (share * 0.1) ** 2 + ((1 - share) * 0.15) ** 2 + 2 * share * (1 - share) * shared
+    variance = (share * 0.1) ** 2 + ((1 - share) * 0.12) ** 2 + 2 * share * (1 - share) * shared
     assert found.sd_ml == pytest.approx(np.sqrt(variance.min()), rel=1e-4)
     best = share[variance.argmin()]
     assert 0.5 < best < 1

@@ -8,6 +8,7 @@ from shapes import ellipsoid, oblique_affine
 
 from spinemri.anatomy.model import Centreline, TissueMap
 from spinemri.config import MassSettings
+from spinemri.mass.existence import existence_probability
 from spinemri.mass.find import find_mass
 from spinemri.mass.uncertainty import sampling_log_sd, surface_area_mm2
 from spinemri.nomenclature import Tissue
@@ -100,14 +101,27 @@ def test_sampling_uncertainty_grows_with_slice_pitch() -> None:
     assert values[1] == pytest.approx(0.071 / 1.96 / np.sqrt(2), rel=1e-6)
 
 
-def test_existence_grows_with_volume_and_coverage_and_is_known_without_a_mass_too() -> None:
+def test_existence_grows_with_coverage_and_is_known_without_a_mass_too() -> None:
     centreline, settings = _centreline(AFFINE), MassSettings()
-    large = find_mass(_tissues(MASS_CANAL=_ellipsoid((7, 55, 80), (7, 5, 30))), centreline, settings)
-    faint = find_mass(_tissues(MASS_CANAL=0.45 * _ellipsoid((7, 55, 80), (7, 5, 30))), centreline, settings)
-    small = find_mass(_tissues(MASS_CANAL=0.45 * _ellipsoid((7, 55, 80), (4, 2.5, 4))), centreline, settings)
-    nothing = find_mass(_tissues(MASS_CANAL=np.zeros(SHAPE)), centreline, settings)
-    assert large.existence > faint.existence > small.existence > nothing.existence == 0.0
-    assert large.existence > 0.9
+    shape = _ellipsoid((7, 55, 80), (7, 5, 30))
+    sure, faint, nothing = (
+        find_mass(_tissues(MASS_CANAL=share * shape), centreline, settings) for share in (1.0, 0.45, 0.0)
+    )
+    assert (sure.status, faint.status, nothing.status) == ("measured", "not_found", "not_found")
+    assert sure.existence > 0.9
+    assert 0.1 > faint.existence > nothing.existence == 0.0
+
+
+def test_a_large_hesitation_is_no_likelier_than_a_small_one() -> None:
+    assert existence_probability(0.5) < 0.1
+    assert (
+        existence_probability(0.5) < existence_probability(0.5, sequences=3) < existence_probability(0.7, sequences=3)
+    )
+    small, large = (
+        find_mass(_tissues(MASS_CANAL=0.45 * _ellipsoid((7, 55, 80), radii)), _centreline(AFFINE), MassSettings())
+        for radii in ((4, 2.5, 4), (7, 5, 30))
+    )
+    assert large.existence == pytest.approx(small.existence, abs=0.01)
 
 
 def test_a_mass_less_likely_than_the_threshold_is_not_reported() -> None:
