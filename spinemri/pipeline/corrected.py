@@ -31,7 +31,7 @@ def corrected_tissues(
 ) -> TissueMap:
     """Carry corrected masks over to the coverages that the run measured.
 
-    Only what a mask contradicts changes, so that partial volume stays wherever nobody drew.
+    Only what a mask contradicts changes, and the partial volume around mass that was erased; elsewhere it stays.
 
     Parameters
     ----------
@@ -53,7 +53,7 @@ def corrected_tissues(
         changed = masks.anatomy.array != stored.labels.array
         coverage[:, changed] = np.arange(len(Tissue))[:, None] == masks.anatomy.array[changed]
     if "mass" in edited:
-        fraction = _follow_mask(stored.fraction(*_MASS).array, masks.mass.array > 0)
+        fraction = _follow_mask(stored.fraction(*_MASS), masks.mass.array > 0)
     elif mass_assessed:
         fraction = masks.mass_probability.array.astype(np.float32)
     else:
@@ -81,10 +81,18 @@ def _set_mass(coverage: NDArray[np.float32], fraction: NDArray[np.float32], mask
     coverage[Tissue.MASS_OUTSIDE, changed] = np.where(outside, fraction, 0.0)[changed]
 
 
-def _follow_mask(fraction: NDArray[np.float32], mask: NDArray[np.bool_]) -> NDArray[np.float32]:
-    """Change fractions only where they contradict the mask; partial volume along its border stays."""
-    inside = np.where(mask & (fraction < _HALF), 1.0, fraction)
-    return np.where(~mask & (fraction >= _HALF), 0.0, inside).astype(np.float32)
+def _follow_mask(before: Volume, mask: NDArray[np.bool_]) -> NDArray[np.float32]:
+    """Change fractions only where they contradict the mask; partial volume stays around what is still there."""
+    fraction, mass = before.array, before.array >= _HALF
+    inside = np.where(mask & ~mass, 1.0, fraction)
+    outside = ~mask & mass
+    if mass.any():
+        # The partial volume around what was erased goes with it.
+        nearest = ndimage.distance_transform_edt(
+            ~mass, sampling=before.spacing, return_distances=False, return_indices=True
+        )
+        outside = ~mask & ~mask[tuple(nearest)]
+    return np.where(outside, 0.0, inside).astype(np.float32)
 
 
 def _nearest_compartment(mask: NDArray[np.uint8]) -> NDArray[np.uint8]:

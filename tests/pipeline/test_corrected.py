@@ -69,9 +69,28 @@ def test_an_edit_changes_the_mass_where_it_contradicts_the_fractions_only(stored
     assert tissues.coverage[Tissue.MASS_OUTSIDE][added] == 1.0
     assert not mass[removed].any()
     np.testing.assert_allclose(tissues.coverage.sum(0), 1.0, atol=1e-5)
-    untouched = ~removed
+    # The partial volume above the cut stays, and so does everything that was no mass.
+    below = np.arange(edited.shape[2]) > 110
+    untouched = (~below | (stored.fraction(*MASS).array == 0)) & ~removed
     untouched[added] = False
+    assert ((mass > 0) & (mass < 0.5) & untouched).any()
     np.testing.assert_array_equal(tissues.coverage[:, untouched], stored.coverage[:, untouched])
+
+
+def test_the_partial_volume_around_what_was_erased_goes_with_it(stored: TissueMap, masks: Masks) -> None:
+    edited = masks.mass.array.copy()
+    below = np.broadcast_to(np.arange(edited.shape[2]) > 110, edited.shape)
+    edited[below] = 0
+    before = stored.fraction(*MASS).array
+    mass = (
+        corrected_tissues(stored, replace(masks, mass=masks.mass.with_array(edited)), edited=("mass",))
+        .fraction(*MASS)
+        .array
+    )
+    shell = (before > 0) & (before < 0.5)
+    assert (shell & below).any()
+    assert not mass[below].any()
+    assert mass.sum() == pytest.approx(before[~below].sum(), rel=0.02)
 
 
 def test_an_edited_tissue_is_taken_as_drawn(stored: TissueMap, masks: Masks) -> None:
@@ -87,7 +106,7 @@ def test_an_edited_tissue_is_taken_as_drawn(stored: TissueMap, masks: Masks) -> 
 def test_an_emptied_mask_is_no_mass(stored: TissueMap, masks: Masks) -> None:
     empty = masks.mass.with_array(np.zeros(masks.mass.shape, dtype=np.uint8))
     tissues = corrected_tissues(stored, replace(masks, mass=empty), edited=("mass",))
-    assert tissues.fraction(*MASS).array.max() < 0.5
+    assert not tissues.fraction(*MASS).array.any()
     # The canal keeps its size: what was mass is shared by the tissues around it, or is epidural space.
     inside = (stored.canal.array == 1.0) & (masks.mass.array > 0)
     assert inside.any()
