@@ -19,7 +19,7 @@ from spinemri.anatomy.preparation import (
     condition_planes,
     context_offset,
     flatten_illumination,
-    linear_weights,
+    interpolated,
 )
 from spinemri.errors import InternalError
 from spinemri.nomenclature import Tissue
@@ -191,6 +191,5 @@ def _from_working_grid(
     first = int(np.ceil(start * scale[0]))
     reaches_end = stop * scale[0] >= size - 1
     rows = slice(first, size if reaches_end else int((stop - 1) * scale[0]) + 1)
-    across = linear_weights(np.arange(rows.start, rows.stop) / scale[0] - start, probability.shape[1])
-    along = linear_weights(np.arange(volume.shape[2]) / scale[1], probability.shape[2])
-    return rows, np.asarray(across @ probability @ along.T, dtype=np.float32)
+    across = interpolated(probability, np.arange(rows.start, rows.stop) / scale[0] - start, 1)
+    return rows, interpolated(across, np.arange(volume.shape[2]) / scale[1], 2)

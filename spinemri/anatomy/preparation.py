@@ -10,7 +10,7 @@ from scipy import ndimage
 
 from spinemri.volume import Volume
 
-__all__ = ["CONTEXT_MM", "IN_PLANE_MM", "condition_planes", "context_offset", "flatten_illumination", "linear_weights"]
+__all__ = ["CONTEXT_MM", "IN_PLANE_MM", "condition_planes", "context_offset", "flatten_illumination", "interpolated"]
 
 IN_PLANE_MM = 1.0
 """Pixel size at which the network works."""
@@ -56,33 +56,37 @@ def _local_mean(image: NDArray[np.float32], spacing: tuple[float, float, float])
     low = ndimage.uniform_filter(image, every, mode="nearest")[:, :: every[1], :: every[2]]
     sigma = [mm / step / n for mm, step, n in zip(_SMOOTHING_MM, spacing, every, strict=True)]
     smooth = ndimage.gaussian_filter(low, sigma, mode="nearest", truncate=2.5)
-    back = [linear_weights(np.arange(n) / e, m) for n, e, m in zip(image.shape, every, smooth.shape, strict=True)]
-    return np.asarray(back[1] @ smooth @ back[2].T, dtype=np.float32)
+    across, along = (np.arange(n) / e for n, e in zip(image.shape[1:], every[1:], strict=True))
+    return interpolated(interpolated(smooth, across, 1), along, 2)
 
 
-def linear_weights(places: NDArray[np.float64], size: int) -> NDArray[np.float32]:
-    """Matrix that interpolates linearly between samples; beyond the edge the outermost one counts.
+def interpolated(values: NDArray[np.float32], places: NDArray[np.float64], axis: int) -> NDArray[np.float32]:
+    """Interpolate linearly along one axis; beyond the edge the outermost sample counts.
+
+    No matrix product, as the threads of the linear algebra would take the cores from the network's.
 
     Parameters
     ----------
+    values : ndarray of float32
     places : (n,) ndarray
         In units of samples.
-    size : int
-        How many samples there are.
+    axis : int
 
     Returns
     -------
-    (n, size) ndarray of float32
-        Rows sum to one.
+    ndarray of float32
+        Of length n along the axis.
     """
-    inside = np.clip(places, 0, size - 1)
-    low = np.minimum(inside.astype(int), max(size - 2, 0))
-    share = (inside - low).astype(np.float32)
-    matrix: NDArray[np.float32] = np.zeros((len(inside), size), dtype=np.float32)
-    every = np.arange(len(inside))
-    matrix[every, low] = 1 - share
-    matrix[every, np.minimum(low + 1, size - 1)] += share
-    return matrix
+    last = values.shape[axis] - 1
+    inside = np.clip(places, 0, last)
+    low = inside.astype(int)
+    share = (inside - low).astype(np.float32).reshape([-1 if n == axis else 1 for n in range(values.ndim)])
+    out: NDArray[np.float32] = np.take(values, np.minimum(low + 1, last), axis)
+    below = np.take(values, low, axis)
+    out -= below
+    out *= share
+    out += below
+    return out
 
 
 def context_offset(slice_pitch_mm: float) -> float:

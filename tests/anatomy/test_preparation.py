@@ -3,7 +3,7 @@
 import numpy as np
 import pytest
 
-from spinemri.anatomy.preparation import condition_planes, context_offset, flatten_illumination
+from spinemri.anatomy.preparation import condition_planes, context_offset, flatten_illumination, interpolated
 from spinemri.volume import Volume
 
 
@@ -45,3 +45,21 @@ def test_neighbours_lie_about_a_thick_slice_away(pitch: float, offset: float) ->
 def test_unknown_contrast_tells_the_network_nothing() -> None:
     assert condition_planes("other", fat_suppressed=None, contrast_enhanced=None).tolist() == [0, 0, 0, 0]
     assert condition_planes("STIR", fat_suppressed=None, contrast_enhanced=None).tolist() == [0, 1, 1, 0]
+
+
+@pytest.mark.parametrize("axis", [0, 1, 2])
+def test_interpolation_is_linear_and_continues_the_edges(axis: int) -> None:
+    """Against numpy's own, line by line."""
+    values = np.random.default_rng(2).normal(size=(5, 6, 7)).astype(np.float32)
+    size = values.shape[axis]
+    places = np.linspace(-1.5, size + 0.5, 23)
+    found = interpolated(values, places, axis)
+    expected = np.apply_along_axis(lambda line: np.interp(places, np.arange(size), line), axis, values)
+    assert found.dtype == np.float32
+    np.testing.assert_allclose(found, expected, atol=1e-5)
+
+
+def test_a_single_sample_is_continued() -> None:
+    assert np.array_equal(
+        interpolated(np.full((1, 2), 3.0, np.float32), np.array([-1.0, 0.0, 4.0]), 0), np.full((3, 2), 3)
+    )
