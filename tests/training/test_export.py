@@ -14,8 +14,8 @@ from spinemri.nomenclature import Tissue  # noqa: E402
 from spinemri.training.export import average_networks, export_onnx, exported_weights  # noqa: E402
 from spinemri.training.network import CHANNELS_IN, SliceUNet  # noqa: E402
 
-# The exporter warns that another one will follow it.
-pytestmark = pytest.mark.filterwarnings("ignore::DeprecationWarning")
+# The exporter warns that another one will follow it, and of what it traces.
+pytestmark = pytest.mark.filterwarnings("ignore")
 
 SHIPPED = Path(str(resources.files("spinemri") / "models" / "tissues.onnx"))
 
