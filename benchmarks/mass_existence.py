@@ -6,7 +6,7 @@ Run from the checkout, on the folder of one network::
 
 Logistic regression with a small ridge on a candidate's mean coverage and on whether several sequences were fused; what
 has a mass and what has none has the same total weight, for one sequence as for several. What is printed of its quality
-comes from leaving out one scan at a time. The volume was tried, too: on scans left out it is of no use.
+comes from leaving out one scan at a time. The volume was tried, too: it made them worse.
 """
 
 from __future__ import annotations

@@ -44,7 +44,8 @@ def export_onnx(checkpoint: Path, model: Path) -> None:
 def average_networks(one: Path, other: Path, model: Path, *, share: float = 0.5) -> None:
     """Write a network whose weights lie between those of two (Wortsman et al. 2022, "Model soups").
 
-    Of a network and the one that it was trained from, what either does too much of is evened out, at no cost in time.
+    Two networks of which one was trained from the other can be averaged: what they do differently is evened out, and
+    the mean takes no more time than either.
 
     Parameters
     ----------
