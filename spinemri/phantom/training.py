@@ -6,6 +6,7 @@ import numpy as np
 
 from spinemri.anatomy.model import TissueMap
 from spinemri.phantom.geometry import build_geometry
+from spinemri.phantom.recipe import PhantomRecipe
 from spinemri.phantom.render import render
 from spinemri.phantom.sampling import Kind, random_recipe, random_sequence
 from spinemri.phantom.stacks import stack_grid
@@ -13,9 +14,13 @@ from spinemri.volume import Volume
 
 __all__ = ["training_stack"]
 
+_CURVED_SHARE, _CURVED_MM = 0.5, 12.0
+_THIRD = 1 / 3
+_THIN = (0.1, 0.35)
+
 
 def training_stack(
-    rng: np.random.Generator, *, weighting: str | None = None, with_mass: bool | None = None
+    rng: np.random.Generator, *, weighting: str | None = None, with_mass: bool | None = None, harder: bool = False
 ) -> tuple[Volume, TissueMap, str, bool, bool]:
     """Draw a patient and acquire one sagittal stack.
 
@@ -25,6 +30,8 @@ def training_stack(
     weighting : {"T1", "T2", "STIR"}, optional
         Drawn if not given; T1 is plain or fat-suppressed after contrast agent.
     with_mass : bool, optional
+    harder : bool
+        Every other spine is strongly curved to the side; of the masses a third is thin, a third surrounds the sac.
 
     Returns
     -------
@@ -35,6 +42,8 @@ def training_stack(
     fat_suppressed, contrast_enhanced : bool
     """
     recipe = random_recipe(rng, with_mass=with_mass)
+    if harder:
+        recipe = _harder(recipe, rng)
     sequence = random_sequence(rng, _kind(rng, weighting))
     geometry = build_geometry(recipe)
     image, coverage = render(geometry, stack_grid(geometry, recipe.series[0]), sequence, rng)
@@ -49,3 +58,15 @@ def _kind(rng: np.random.Generator, weighting: str | None) -> Kind | None:
     if weighting == "T1":
         return "T1_post_fs" if rng.random() < 0.55 else "T1"
     return "T2_fs" if rng.random() < 0.15 else "T2"
+
+
+def _harder(recipe: PhantomRecipe, rng: np.random.Generator) -> PhantomRecipe:
+    spine, mass = recipe.spine, recipe.mass
+    if rng.random() < _CURVED_SHARE:
+        spine = spine.model_copy(update={"scoliosis_mm": float(rng.normal(0.0, _CURVED_MM))})
+    change: dict[str, object] = {}
+    if rng.random() < _THIRD:
+        change["compression"] = float(rng.uniform(*_THIN))
+    if rng.random() < _THIRD:
+        change["shape"] = "circumferential"
+    return recipe.model_copy(update={"spine": spine, "mass": mass and mass.model_copy(update=change)})

@@ -22,6 +22,7 @@ def _parser() -> argparse.ArgumentParser:
     prepare.add_argument("--phantoms", type=int, default=0, help="how many phantom stacks to add")
     prepare.add_argument("--first", type=int, default=0, help="number of the first phantom")
     prepare.add_argument("--with-mass", action="store_true", help="every phantom has a mass")
+    prepare.add_argument("--harder", action="store_true", help="phantoms of curved spines, thin and surrounding masses")
     fit = commands.add_parser("train", help="train, or go on from the checkpoint")
     fit.add_argument("cache", type=Path)
     fit.add_argument("run", type=Path, help="folder for checkpoint and log")
@@ -52,7 +53,9 @@ def main() -> None:
             prepare_spider(arguments.data, arguments.cache, KINDS)
             prepare_unlabelled(arguments.data, arguments.cache)
         numbers = range(arguments.first, arguments.first + arguments.phantoms)
-        prepare_phantoms(arguments.cache, numbers, with_mass=True if arguments.with_mass else None)
+        prepare_phantoms(
+            arguments.cache, numbers, with_mass=True if arguments.with_mass else None, harder=arguments.harder
+        )
     elif arguments.command == "train":
         torch.set_num_threads(arguments.threads)
         files = sorted(arguments.cache.glob("*.npz"))

@@ -10,22 +10,24 @@ mass
     What the network has to find: marrow-, muscle- or fluid-like tissue over one to six levels.
 foraminal
     A mass beside the sac that grows through the foramina, and between the pedicles up to them.
+circumferential
+    A mass all around the sac, of about the same thickness on every side.
 fat, disc, flavum
     What it must not take for a mass: epidural lipomatosis, disc extrusion, thickened ligamentum flavum.
 """
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 from scipy import ndimage
 
-__all__ = ["MASS_KINDS", "Implant", "Surroundings", "add_implant", "random_implant"]
+__all__ = ["MASS_KINDS", "Implant", "Surroundings", "add_implant", "random_implant", "sides"]
 
-MASS_KINDS = frozenset({"mass", "foraminal"})
+MASS_KINDS = frozenset({"mass", "foraminal", "circumferential"})
 """Implants that are to be found."""
 
 FloatArray = NDArray[np.float32]
@@ -39,7 +41,7 @@ class Implant:
 
     Attributes
     ----------
-    kind : {"mass", "foraminal", "fat", "disc", "flavum"}
+    kind : {"mass", "foraminal", "circumferential", "fat", "disc", "flavum"}
     axis : int
         0 for a lateral, 1 for an anterior or posterior implant.
     from_high : bool
@@ -98,7 +100,7 @@ def random_implant(rng: np.random.Generator, around: Surroundings, kind: str) ->
     ----------
     rng : numpy.random.Generator
     around : Surroundings
-    kind : {"mass", "foraminal", "fat", "disc", "flavum"}
+    kind : {"mass", "foraminal", "circumferential", "fat", "disc", "flavum"}
 
     Returns
     -------
@@ -106,6 +108,8 @@ def random_implant(rng: np.random.Generator, around: Surroundings, kind: str) ->
     """
     if kind == "foraminal":
         return _foraminal(rng, around)
+    if kind == "circumferential":
+        return _circumferential(rng, around)
     low, high = around.canal_range_mm
     lateral = kind == "mass" and rng.random() < 0.25
     anywhere = rng.uniform(low + 10, high - 10)
@@ -152,6 +156,43 @@ def _foraminal(rng: np.random.Generator, around: Surroundings) -> Implant:
         signal=_mass_signal(rng, around),
         texture=float(rng.uniform(0.02, 0.15)),
         dura=bool(rng.random() < 0.35),
+    )
+
+
+def _circumferential(rng: np.random.Generator, around: Surroundings) -> Implant:
+    """Its thickest side; `sides` gives all four."""
+    low, high = around.canal_range_mm
+    return Implant(
+        kind="circumferential",
+        axis=1,
+        from_high=True,
+        centre_mm=float(rng.uniform(low + 10, high - 10)),
+        half_length_mm=float(rng.uniform(10, 75)),
+        thickness_mm=float(rng.uniform(1.2, 4.5)),
+        epidural_mm=float(rng.uniform(1.0, 6.0)),
+        open_mm=None,
+        lobes=float(rng.uniform(0, 1)),
+        width=float(rng.uniform(0.9, 1.4)),
+        signal=_mass_signal(rng, around),
+        texture=float(rng.uniform(0.02, 0.15)),
+        dura=bool(rng.random() < 0.35),
+    )
+
+
+def sides(implant: Implant, rng: np.random.Generator) -> tuple[Implant, ...]:
+    """Return what is implanted one after the other: four sides of a mass that surrounds the sac, else the implant.
+
+    Parameters
+    ----------
+    implant : Implant
+    rng : numpy.random.Generator
+        No side is quite as thick as another.
+    """
+    if implant.kind != "circumferential":
+        return (implant,)
+    return tuple(
+        replace(implant, axis=axis, from_high=high, thickness_mm=implant.thickness_mm * float(rng.uniform(0.5, 1.0)))
+        for axis, high in ((1, True), (1, False), (0, True), (0, False))
     )
 
 

@@ -37,6 +37,7 @@ KINDS = (
     *("mass", "mass", "mass+mass", "mass+mass", "mass+fat", "T1:mass+mass", "FS:mass+mass"),
     *("mass", "mass", "mass", "mass+mass", "T1:mass", "FS:mass"),
     *("foraminal", "foraminal", "foraminal+mass", "T1:foraminal", "FS:foraminal"),
+    *("circumferential", "circumferential", "circumferential+mass", "T1:circumferential", "FS:circumferential"),
 )
 """Contrasts and implants per labelled scan; the scan as it is comes first."""
 
@@ -44,6 +45,7 @@ KINDS_BESIDE_CORD = (
     *("mass",) * 6,
     *("mass+mass", "mass+fat", "T1:mass", "T1:mass+mass", "FS:mass", "FS:mass+mass"),
     *("foraminal", "foraminal", "foraminal+mass", "foraminal+foraminal", "T1:foraminal", "FS:foraminal"),
+    *("circumferential", "circumferential", "T1:circumferential", "FS:circumferential"),
 )
 """Contrasts and implants per scan that the network labels itself, two of them cervicothoracic."""
 
@@ -62,8 +64,9 @@ SUBREGIONS = (
 
 _SHARES = {
     "real-none": 0.14,
-    "real-mass": 0.23,
-    "real-foraminal": 0.09,
+    "real-mass": 0.18,
+    "real-foraminal": 0.07,
+    "real-circumferential": 0.07,
     "real-other": 0.06,
     "real-cord": 0.16,
     "real-unlabelled": 0.06,
@@ -97,8 +100,8 @@ def _family(kind: str) -> str:
     implants = kind.rpartition(":")[2]
     if implants == "none":
         return "none"
-    parts = set(implants.split("+"))
-    return "foraminal" if "foraminal" in parts else "mass" if "mass" in parts else "other"
+    parts = implants.split("+")
+    return next((family for family in ("circumferential", "foraminal", "mass") if family in parts), "other")
 
 
 def prepare_unlabelled(data: Path, cache: Path) -> None:
@@ -121,19 +124,26 @@ def prepare_unlabelled(data: Path, cache: Path) -> None:
         save_stack(subregion_stack(*(data / name for name in SUBREGIONS)), path)
 
 
-def prepare_phantoms(cache: Path, numbers: Iterable[int], *, with_mass: bool | None = None) -> None:
-    """Write generated stacks, each from its own seed, with a mass or not (None: drawn); files that exist are kept."""
+def prepare_phantoms(
+    cache: Path, numbers: Iterable[int], *, with_mass: bool | None = None, harder: bool = False
+) -> None:
+    """Write generated stacks, each from its own seed, with a mass or not (None: drawn); files that exist are kept.
+
+    Harder ones have more curved spines, thin masses and masses all around the sac.
+    """
     for number in numbers:
         path = cache / f"phantom-{number:05d}.npz"
         if not path.exists():
-            save_stack(_phantom_stack(np.random.default_rng((7, number)), with_mass=with_mass), path)
+            save_stack(_phantom_stack(np.random.default_rng((7, number)), with_mass=with_mass, harder=harder), path)
 
 
-def _phantom_stack(rng: np.random.Generator, *, with_mass: bool | None) -> TrainingStack:
+def _phantom_stack(rng: np.random.Generator, *, with_mass: bool | None, harder: bool) -> TrainingStack:
     # Imported here: rendering is slow to import and real scans do not need it.
     from spinemri.phantom.training import training_stack  # noqa: PLC0415
 
-    image, tissues, weighting, fat_suppressed, contrast_enhanced = training_stack(rng, with_mass=with_mass)
+    image, tissues, weighting, fat_suppressed, contrast_enhanced = training_stack(
+        rng, with_mass=with_mass, harder=harder
+    )
     flat = flatten_illumination(image)
     target = np.rint(tissues.coverage * 255).astype(np.uint8)
     condition = condition_planes(weighting, fat_suppressed=fat_suppressed, contrast_enhanced=contrast_enhanced)

@@ -18,7 +18,7 @@ from skimage.draw import polygon2mask
 from spinemri.anatomy.network import segment
 from spinemri.anatomy.preparation import condition_planes, flatten_illumination
 from spinemri.nomenclature import Tissue
-from spinemri.training.implant import MASS_KINDS, Surroundings, add_implant, random_implant
+from spinemri.training.implant import MASS_KINDS, Surroundings, add_implant, random_implant, sides
 from spinemri.training.recolour import as_t1, as_t1_fat_suppressed
 from spinemri.training.stacks import SPIDER_GROUPS, SUBREGION_GROUPS, TrainingStack, describe_stack
 from spinemri.volume import Volume, canonical
@@ -217,14 +217,14 @@ def _with_implants(
     blocked = (scan.labels == _VERTEBRA) | (scan.labels == _DISC)
     mass, other = (np.zeros(image.shape, dtype=np.float32) for _ in range(2))
     for part in implants.split("+") if implants != "none" else []:
-        implant = random_implant(rng, around, part)
-        image, remaining, cover = add_implant(image, sac, blocked, scan.image.spacing, implant, rng)
-        mass, other = mass * (1 - cover), other * (1 - cover)
-        if part in MASS_KINDS:
-            mass = mass + cover
-        else:
-            other = other + cover
-        sac = remaining > 0.5
+        for implant in sides(random_implant(rng, around, part), rng):
+            image, remaining, cover = add_implant(image, sac, blocked, scan.image.spacing, implant, rng)
+            mass, other = mass * (1 - cover), other * (1 - cover)
+            if part in MASS_KINDS:
+                mass = mass + cover
+            else:
+                other = other + cover
+            sac = remaining > _HALF
     return image, mass, other
 
 

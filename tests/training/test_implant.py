@@ -3,7 +3,7 @@
 import numpy as np
 import pytest
 
-from spinemri.training.implant import Implant, add_implant
+from spinemri.training.implant import Implant, add_implant, sides
 
 SPACING = (3.3, 0.7, 0.7)
 SHAPE = (11, 80, 160)
@@ -92,3 +92,24 @@ def test_a_foraminal_implant_grows_where_no_bone_is_and_stops_at_bone() -> None:
     assert low[9:].min() > 0.5
     assert high[8] > 0.5
     assert high[9:].max() == 0
+
+
+def test_a_mass_around_the_sac_leaves_it_in_the_middle_with_mass_on_every_side() -> None:
+    rng = np.random.default_rng(4)
+    image, sac, blocked = _canal()
+    whole = np.zeros(SHAPE, dtype=np.float32)
+    parts = sides(_implant(kind="circumferential", thickness_mm=3.0, width=1.3, lobes=0.0), rng)
+    for part in parts:
+        image, remaining, coverage = add_implant(image, sac, blocked, SPACING, part, rng)
+        whole = whole * (1 - coverage) + coverage
+        sac = remaining > 0.5
+    assert len(parts) == 4
+    plane, left = whole[:, :, 80], sac[:, :, 80]
+    i, j = (np.rint(np.mean(axis)).astype(int) for axis in np.nonzero(left))
+    assert all(side.sum() > 0.5 for side in (plane[:i, j], plane[i:, j], plane[i, :j], plane[i, j:]))
+    assert (whole * sac).max() <= 0.75
+
+
+def test_every_other_implant_has_one_side() -> None:
+    implant = _implant()
+    assert sides(implant, np.random.default_rng(0)) == (implant,)
