@@ -62,7 +62,7 @@ def missing_levels(earlier: StudyResult, later: StudyResult) -> tuple[str, ...]:
     Where levels or extents have no names this cannot be told, and nothing is returned: a mass that is cut is
     still known from its own record.
     """
-    covered = [_complete_levels(result) for result in (earlier, later)]
+    covered = [_levels_in_view(result) for result in (earlier, later)]
     needed = _mass_levels(earlier) | _mass_levels(later)
     if not all(covered):
         return ()
@@ -70,8 +70,15 @@ def missing_levels(earlier: StudyResult, later: StudyResult) -> tuple[str, ...]:
     return tuple(name for name in column if name in needed and not all(name in seen for seen in covered))
 
 
-def _complete_levels(result: StudyResult) -> frozenset[str]:
-    return frozenset(v.name for v in result.measurements.levels.vertebrae if v.complete and v.name)
+def _levels_in_view(result: StudyResult) -> frozenset[str]:
+    """Name the vertebrae of which the canal is seen over the whole height.
+
+    A body may be cut in front, or in a narrow stack at its sides, and the canal behind it still be whole: between two
+    other vertebrae it is.
+    """
+    vertebrae = result.measurements.levels.vertebrae
+    last = len(vertebrae) - 1
+    return frozenset(v.name for n, v in enumerate(vertebrae) if v.name and (v.complete or 0 < n < last))
 
 
 def _mass_levels(result: StudyResult) -> frozenset[str]:

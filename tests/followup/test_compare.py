@@ -109,6 +109,25 @@ def test_a_shifted_field_of_view_that_still_covers_the_mass_is_compared(make):
     assert "COVERAGE_DIFFERS" not in codes(comparison)
 
 
+def _cut(levels, name):
+    vertebrae = tuple(v.model_copy(update={"complete": v.complete and v.name != name}) for v in levels.vertebrae)
+    return levels.model_copy(update={"vertebrae": vertebrae})
+
+
+def test_a_body_cut_in_front_between_whole_ones_hides_none_of_the_mass(make):
+    cut = make.result(date="2024-04-01", levels=_cut(make.levels(), "T6"))
+    comparison = compare_results([make.result(), cut], None)
+    assert "COVERAGE_DIFFERS" not in codes(comparison)
+    assert comparison.timepoints[1].verdict == "not_distinguishable"
+
+
+def test_a_body_cut_at_the_end_of_the_field_of_view_may_hide_some(make):
+    names = tuple(f"T{n}" for n in range(5, 11))
+    cut = make.result(date="2024-04-01", levels=_cut(make.levels(names), "T5"))
+    comparison = compare_results([make.result(), cut], None)
+    assert "T5" in next(f.message for f in comparison.quality.flags if f.code == "COVERAGE_DIFFERS")
+
+
 def test_visits_without_dates_keep_their_order_and_say_so(make):
     results = [make.result(date="", uid="1"), make.result(date="", uid="2")]
     comparison = compare_results(results, TREATMENT)
