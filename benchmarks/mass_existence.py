@@ -4,9 +4,9 @@ Run from the checkout, on the folder of one network::
 
     python benchmarks/mass_existence.py OUT/NETWORK
 
-Logistic regression with a small ridge on a candidate's mean coverage and on whether several sequences were fused; what
-has a mass and what has none has the same total weight, for one sequence as for several. What is printed of its quality
-comes from leaving out one scan at a time. The volume was tried, too: it made them worse.
+Logistic regression with a small ridge on a candidate's mean coverage; what has a mass and what has none has the same
+total weight. What is printed of its quality comes from leaving out one scan at a time. The volume was tried, too: it
+made them worse.
 """
 
 from __future__ import annotations
@@ -28,36 +28,35 @@ BINS = (0.0, 0.1, 0.5, 0.9, 0.99, 1.0001)
 Floats = NDArray[np.float64]
 
 
-def features(record: dict[str, float], *, several: bool = False) -> list[float]:
-    """Intercept, coverage, and whether several sequences were fused."""
-    return [1.0, record["candidate_coverage"] - USUAL_COVERAGE, float(several)]
+def features(record: dict[str, float]) -> list[float]:
+    """Intercept and coverage."""
+    return [1.0, record["candidate_coverage"] - USUAL_COVERAGE]
 
 
 def examples(folder: Path) -> tuple[Floats, Floats, NDArray[np.str_]]:
     """Features, whether there is a mass, and the scan, of every candidate; masses that were missed are left out."""
     rows, truth, scans = [], [], []
 
-    def add(record: dict[str, float], scan: str, is_mass: float, *, several: bool = False) -> None:
-        rows.append(features(record, several=several))
+    def add(record: dict[str, float], scan: str, is_mass: float) -> None:
+        rows.append(features(record))
         truth.append(is_mass)
         scans.append(scan)
 
     for name, record in read(folder, "free").items():
         add(record, name.rpartition("-")[2].split("_T2w")[0], 0.0)
     for name, record in read(folder, "study").items():
-        for row, result in record["results"].items():
-            add(result, name, 0.0, several=row == SEVERAL)
+        for result in record["results"].values():
+            add(result, name, 0.0)
     for name, record in read(folder, "mass").items():
         for row in (*ROWS[:3], SEVERAL):
             if record["results"][row]["dice"] > 0:
-                add(record["results"][row], name.split("-")[0], 1.0, several=row == SEVERAL)
+                add(record["results"][row], name.split("-")[0], 1.0)
     return np.array(rows), np.array(truth), np.array(scans)
 
 
 def fit(rows: Floats, truth: Floats) -> Floats:
-    """Coefficients of the regression, (3,)."""
-    groups = 2 * rows[:, -1] + truth
-    weight = np.array([0.25 / (groups == group).sum() for group in groups])
+    """Coefficients of the regression, (2,)."""
+    weight = np.array([0.5 / (truth == one).sum() for one in truth])
 
     def loss(coefficients: Floats) -> float:
         value = rows @ coefficients * (2 * truth - 1)
@@ -71,7 +70,7 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("folder", type=Path)
     rows, truth, scans = examples(parser.parse_args().folder)
-    print("intercept, per coverage, several sequences:", np.round(fit(rows, truth), 2))
+    print("intercept, per coverage:", np.round(fit(rows, truth), 2))
     said = np.zeros(len(truth))
     for scan in np.unique(scans):
         out = scans == scan

@@ -67,12 +67,10 @@ def measured(
     likeliest = {"candidate_ml": 0.0, "candidate_coverage": 0.0}
     if line is not None:
         cover = refined.fraction(Tissue.MASS_CANAL, Tissue.MASS_OUTSIDE)
-        best = max(
-            candidates(cover, line, sequences=len(images)), key=lambda candidate: candidate.existence, default=None
-        )
+        best = max(candidates(cover, line), key=lambda candidate: candidate.existence, default=None)
         if best is not None:
             likeliest = {"candidate_ml": best.volume_ml, "candidate_coverage": best.coverage}
-    return find_mass(refined, line, settings, sequences=len(images)), likeliest
+    return find_mass(refined, line, settings), likeliest
 
 
 def figures(mass: Mass, likeliest: dict[str, float], case: MassCase) -> dict[str, Any]:

@@ -54,7 +54,7 @@ def once() -> None:
     segmented = time.monotonic()
     settings = Config().mass
     refined = refine_where_found(tissues, [image for image, *_ in series], settings)
-    mass = find_mass(refined, find_centreline(refined), settings, sequences=len(series))
+    mass = find_mass(refined, find_centreline(refined), settings)
     found = time.monotonic()
     peak = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1024**2
     volume_ml = float(mass.probability.array.sum()) * refined.grid.voxel_volume_mm3 / 1000

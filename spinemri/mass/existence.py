@@ -10,13 +10,12 @@ SMALLEST_CANDIDATE_ML = 0.02
 """Specks below this are not considered."""
 
 # Logistic regression on real scans without a mass and with grown ones (`benchmarks/mass_existence.py`).
-_INTERCEPT = -0.78
-_PER_COVERAGE = 21.6
-_SEVERAL_SEQUENCES = 1.91
+_INTERCEPT = -0.93
+_PER_COVERAGE = 23.3
 USUAL_COVERAGE = 0.6
 
 
-def existence_probability(coverage: float, *, sequences: int = 1) -> float:
+def existence_probability(coverage: float) -> float:
     """Return the probability that a connected part of the mass is real.
 
     Logistic in its mean coverage: over what is no mass the network hesitates, and its coverage is near a half
@@ -27,9 +26,6 @@ def existence_probability(coverage: float, *, sequences: int = 1) -> float:
     ----------
     coverage : float
         Mean over the part, 0..1.
-    sequences : int
-        How many series were fused. What one of them invents the others do not, so that in healthy canals the mean falls
-        by more than in a mass.
 
     Returns
     -------
@@ -42,6 +38,4 @@ def existence_probability(coverage: float, *, sequences: int = 1) -> float:
     True
     """
     value = _INTERCEPT + _PER_COVERAGE * (coverage - USUAL_COVERAGE)
-    if sequences > 1:
-        value += _SEVERAL_SEQUENCES
     return 1.0 / (1.0 + math.exp(-value))

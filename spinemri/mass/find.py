@@ -44,9 +44,7 @@ class MassThresholds(Protocol):
         ...
 
 
-def find_mass(
-    tissues: TissueMap, centreline: Centreline | None, settings: MassThresholds, *, sequences: int = 1
-) -> Mass:
+def find_mass(tissues: TissueMap, centreline: Centreline | None, settings: MassThresholds) -> Mass:
     """Decide whether there is a mass, and describe it.
 
     Parts are connected regions where mass takes three tenths of the voxels or more. A part counts if its core, the
@@ -60,8 +58,6 @@ def find_mass(
     centreline : Centreline or None
         Without one, nothing can be said of a mass.
     settings : MassThresholds
-    sequences : int
-        How many series the tissues were fused from.
 
     Returns
     -------
@@ -71,7 +67,7 @@ def find_mass(
         flag = Flag("NO_CANAL", "No spinal canal was found, so no mass can be looked for.", Severity.ERROR)
         return _nothing(tissues, "not_assessable", 0.0, (flag,))
     coverage = tissues.fraction(*_MASS)
-    found = list(candidates(coverage, centreline, sequences=sequences))
+    found = list(candidates(coverage, centreline))
     best = max((candidate.existence for candidate in found), default=0.0)
     kept = np.zeros(coverage.shape, dtype=bool)
     for candidate in found:
@@ -109,7 +105,7 @@ class Candidate:
     existence: float
 
 
-def candidates(coverage: Volume, centreline: Centreline, *, sequences: int = 1) -> Iterator[Candidate]:
+def candidates(coverage: Volume, centreline: Centreline) -> Iterator[Candidate]:
     """Yield every connected part that may be a mass.
 
     Parameters
@@ -117,8 +113,6 @@ def candidates(coverage: Volume, centreline: Centreline, *, sequences: int = 1) 
     coverage : Volume
         By mass.
     centreline : Centreline
-    sequences : int
-        How many series the tissues were fused from.
 
     Yields
     ------
@@ -134,7 +128,7 @@ def candidates(coverage: Volume, centreline: Centreline, *, sequences: int = 1) 
         if volume_ml >= SMALLEST_CANDIDATE_ML and _near_canal(part, box, coverage, centreline):
             core_ml = float(values[values >= _CORE].sum()) * voxel_ml
             mean = float(values.mean())
-            existence = existence_probability(mean, sequences=sequences)
+            existence = existence_probability(mean)
             yield Candidate(box, part, volume_ml, core_ml, mean, existence)
 
 

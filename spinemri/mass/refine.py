@@ -39,16 +39,16 @@ _REACH_MM = 15.0
 _SURROUNDINGS_MM = 50.0
 _CANAL = 0.3
 _MINIMUM_COVERED = 0.8
-_PRIOR_WEIGHT = 0.7
+_PRIOR_WEIGHT = 1.3
 _PRIOR_FLOOR = 0.02
-_LARGEST_SEPARATION = 5.0
+_LARGEST_SEPARATION = 20.0
 _SMOOTHING_VOXELS = 0.6
 _ROUNDS = 6
 _MINIMUM_VOXELS = 30.0
 _VARIANCE_FLOOR = 1e-3
 _MINIMUM_SEQUENCES = 2
 _SPLIT_FLOOR = 1e-3
-_SUSPECTED = 0.2
+_SUSPECTED = 0.02
 _CLICK_MM = 3.0
 _CLICK_SHARE = 0.9
 _CLICK_REACH_MM = 40.0
@@ -68,7 +68,7 @@ def refine_where_found(
     images : sequence of Volume
         What they were fused from.
     settings : MassThresholds
-        A fifth of the probability is enough for a second look: sequences that disagree blur what is there.
+        A fiftieth of the probability is enough for a second look: sequences that disagree blur what is there.
     click_lps_mm : (x, y, z), optional
         A point in the mass, LPS mm. Where nothing was found, what lies there is taken for mass, and one sequence is
         enough.
@@ -78,7 +78,7 @@ def refine_where_found(
     TissueMap
     """
     suspected = _Suspicion(_SUSPECTED * settings.existence_threshold, settings.minimum_volume_ml)
-    mass = find_mass(tissues, find_centreline(tissues), suspected, sequences=len(images))
+    mass = find_mass(tissues, find_centreline(tissues), suspected)
     if click_lps_mm is None or _holds(mass, click_lps_mm):
         return refine_canal(tissues, mass, images)
     told = _told(tissues, click_lps_mm)

@@ -146,7 +146,7 @@ def _mass(tissues: TissueMap, anatomy: Anatomy, options: Options, found: FoundTi
     settings = options.config.mass
     if options.mass_seed_lps_mm is not None:
         settings = accept_any(settings)
-    mass = find_mass(tissues, anatomy.centreline, settings, sequences=found.sequences)
+    mass = find_mass(tissues, anatomy.centreline, settings)
     if anatomy.centreline is None:
         # The anatomy says why.
         return replace(mass, flags=())

@@ -214,17 +214,10 @@ def _mass(anatomy: Anatomy, config: Config, measurements: Measurements, masks: M
     """Find the mass that the mask shows: a person or the first run has already accepted it."""
     shown = bool(masks.mass.array.any())
     settings = accept_any(config.mass) if shown else config.mass
-    mass = find_mass(anatomy.tissues, anatomy.centreline, settings, sequences=_fused(measurements, config))
+    mass = find_mass(anatomy.tissues, anatomy.centreline, settings)
     if anatomy.centreline is None:
         # The anatomy says why.
         return replace(mass, flags=())
     codes = {flag.code for flag in measurements.quality.flags}
     unknown = tuple(flag for flag in (MASS_NOT_REQUESTED, MASS_NOT_OUTLINED) if flag.code in codes)
     return mass if shown or not unknown else replace(mass, status="not_assessable", flags=unknown)
-
-
-def _fused(measurements: Measurements, config: Config) -> int:
-    """Count the series that the first run fused; masks from elsewhere count as one."""
-    weights = config.mass.sequence_weights.model_dump()
-    series = [one for one in measurements.series if one.used and weights.get(one.role or "", 0.0) > 0]
-    return max(1, len(series)) if measurements.software.model_sha256 else 1

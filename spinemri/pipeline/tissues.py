@@ -31,14 +31,11 @@ class FoundTissues:
         Of our network; empty where it was not used.
     given : GivenAnatomy or None
         The masks that took its place.
-    sequences : int
-        How many series were segmented and fused.
     """
 
     tissues: TissueMap
     model_sha256: str = ""
     given: GivenAnatomy | None = None
-    sequences: int = 1
 
 
 def find_tissues(study: Study, images: Mapping[Role, Volume], primary: Role, options: Options) -> FoundTissues:
@@ -73,7 +70,7 @@ def find_tissues(study: Study, images: Mapping[Role, Volume], primary: Role, opt
     stored = stored_tissues(options.earlier, study, image, options.config)
     used = fused_roles(images, primary, _weights(options))
     tissues = _segmented(study, images, used, options) if stored is None else stored
-    return FoundTissues(tissues, network.model_sha256(), sequences=len(used))
+    return FoundTissues(tissues, network.model_sha256())
 
 
 def _weights(options: Options) -> dict[Role, float]:

@@ -43,7 +43,7 @@ _ABSENT = frozenset({Tissue.SACRUM, Tissue.MASS_CANAL, Tissue.MASS_OUTSIDE})
 _SURE = 0.8
 _BESIDE_SAC_MM = 4.0
 _RIM_MM = 1.1
-_FAT = 0.4
+_FAT, _NO_FAT = 0.6, 0.4
 _HALF = 0.5
 _BODY_OR_DISC = (Tissue.BODY, Tissue.DISC)
 _SUBREGION_ENDS = (0, 48, 50, 61, 62)
@@ -136,17 +136,34 @@ def _vertebra_parts(labels: NDArray[np.uint8], sac: NDArray[np.bool_]) -> NDArra
     return np.broadcast_to(parts, labels.shape)
 
 
-@lru_cache(maxsize=1)
 def _epidural(scan: SpiderScan) -> NDArray[np.bool_]:
-    """Where the network that ships sees epidural fat on T2, as far as the labels leave it open.
+    """Where the network that ships is sure of epidural fat on T2, as far as the labels leave it open.
 
     On T2 it finds the fat of real canals; on T1 it takes half of it for what lies outside the canal. Labels from T2
     hold for the same anatomy in every contrast. What is as bright beside it was tried, too: the canal then came out
-    1.4 mm too deep, above all between the laminae. Next to the sac nothing is said: labels of the sac may end a voxel
-    short of its fluid.
+    1.4 mm too deep, above all between the laminae.
+    """
+    return _fat_coverage(scan) >= _FAT
+
+
+def _no_fat(scan: SpiderScan) -> NDArray[np.bool_]:
+    """Where it is sure that there is none.
+
+    With fat labelled and nothing against it canals came out 0.8 mm too deep.
+    """
+    coverage = _fat_coverage(scan)
+    return (coverage >= 0) & (coverage < _NO_FAT)
+
+
+@lru_cache(maxsize=1)
+def _fat_coverage(scan: SpiderScan) -> NDArray[np.float32]:
+    """Coverage by epidural fat as seen on T2; -1 where the labels do not leave it open.
+
+    Next to the sac nothing is said: labels of the sac may end a voxel short of its fluid.
     """
     coverage = segment(scan.image, "T2", fat_suppressed=False, contrast_enhanced=False).coverage[int(Tissue.EPIDURAL)]
-    return (scan.labels == 0) & (_from_sac_mm(scan) > _RIM_MM) & (coverage >= _FAT)
+    left_open = (scan.labels == 0) & (_from_sac_mm(scan) > _RIM_MM)
+    return np.where(left_open, coverage, np.float32(-1.0))
 
 
 @lru_cache(maxsize=1)
@@ -188,6 +205,7 @@ def spider_stacks(scan: SpiderScan, kinds: list[str], rng: np.random.Generator) 
     """
     flat = np.asarray(flatten_illumination(scan.image).array)
     rows = _group_rows(scan)
+    rows[_no_fat(scan) & (rows == _ROW[SPIDER_GROUPS[0]])] = _ROW[(Tissue.BACKGROUND,)]
     rows[_epidural(scan) & ~scan.sacrum] = _ROW[(Tissue.EPIDURAL,)]
     for kind in kinds:
         contrast, _, implants = kind.rpartition(":")

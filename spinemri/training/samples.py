@@ -18,7 +18,7 @@ __all__ = ["GROUP_ROWS", "PATCH", "Sample", "collate", "draw_sample"]
 PATCH = (112, 224)
 """Antero-posterior and cranio-caudal size of a patch in pixels of `IN_PLANE_MM`."""
 
-GROUP_ROWS = 11
+GROUP_ROWS = 12
 
 _BENDING_PIXELS = 3.0
 """Largest standard deviation of the random displacement of points about 28 pixels apart."""

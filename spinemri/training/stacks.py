@@ -49,9 +49,10 @@ SPIDER_GROUPS: Groups = (
     (T.MASS_CANAL,),
     (T.EPIDURAL,),
     (T.MASS_CANAL, T.MASS_OUTSIDE),
+    (T.BACKGROUND,),
 )
-"""SPIDER: cord and sac are one label; the sacrum is known where we drew it, epidural fat where the network saw it on
-T2, a mass where we implanted it, beside the sac or farther away."""
+"""SPIDER: cord and sac are one label; the sacrum is known where we drew it, epidural fat and its absence where the
+network is sure of it on T2, a mass where we implanted it, beside the sac or farther away."""
 
 SUBREGION_GROUPS: Groups = (
     (T.BACKGROUND, T.EPIDURAL),
