@@ -16,6 +16,7 @@ from spinemri.volume import Grid, Volume, resample
 
 __all__ = ["fuse", "fused_roles", "segment_study"]
 
+_MASS = [int(Tissue.MASS_CANAL), int(Tissue.MASS_OUTSIDE)]
 _FLOOR = 0.02
 _CORRELATION = 0.25
 _LEAST = 1e-6
@@ -84,14 +85,16 @@ def _segment(volume: Volume, stack: Stack) -> TissueMap:
 
 
 def fuse(maps: Iterable[tuple[TissueMap, float]]) -> TissueMap:
-    """Combine tissue maps on the grid of the first one by a logarithmic opinion pool.
+    """Combine tissue maps on the grid of the first one: mass by a logarithmic opinion pool, the rest by means.
 
-    The coverages' weighted geometric mean is raised to the number of independent readings that the maps amount to, and
-    normalised (Genest and Zidek 1986). An arithmetic mean of readings that err independently hesitates more than it
-    should (Ranjan and Gneiting 2010): faint mass remained in healthy canals, and masses came out too small, because
-    what is faint does not count. Of n maps whose errors correlate with r, n / (1 + (n - 1) r) are independent; unequal
-    weights count as fewer maps (Kish 1965). So one map stays as it is. A small amount is added to every coverage
-    first, so that no sequence alone can exclude a tissue, and what that alone amounts to is taken off again.
+    For the mass, the coverages' weighted geometric mean is raised to the number of independent readings that the maps
+    amount to, and normalised over all tissues (Genest and Zidek 1986). An arithmetic mean of readings that err
+    independently hesitates more than it should (Ranjan and Gneiting 2010): faint mass remained in healthy canals, and
+    masses came out too small, because what is faint does not count. Of n maps whose errors correlate with r,
+    n / (1 + (n - 1) r) are independent; unequal weights count as fewer maps (Kish 1965). A small amount is added to
+    every coverage first, so that no sequence alone can exclude a tissue, and what that alone amounts to is taken off
+    again. The other tissues share what is left as in the weighted mean of the maps: their borders were never in doubt,
+    and a pool would widen what is as thin as a cord that is pressed flat. One map stays as it is.
 
     Where a map has no data it has no say; the weights of the others count there alone.
 
@@ -122,13 +125,14 @@ class _Pool:
 
     def __init__(self, grid: Grid) -> None:
         self._grid = grid
-        self._logs = np.zeros((len(Tissue), *grid.shape), dtype=np.float32)
+        self._sums, self._logs = (np.zeros((len(Tissue), *grid.shape), dtype=np.float32) for _ in range(2))
         self._weights, self._squares = (np.zeros(grid.shape, dtype=np.float32) for _ in range(2))
 
     def add(self, tissues: TissueMap, weight: float) -> None:
         """Add a map; what lies outside it sums to less than one, and that deficit is missing weight."""
         moved = np.stack([_on_grid(tissues, tissue, self._grid) for tissue in Tissue])
         present = moved.sum(0) * np.float32(weight)
+        self._sums += moved * np.float32(weight)
         moved += np.float32(_FLOOR)
         np.log(moved, out=moved)
         moved *= present
@@ -138,14 +142,20 @@ class _Pool:
 
     def coverage(self) -> NDArray[np.float32]:
         """Coverage by tissue."""
-        maps = self._weights**2 / np.maximum(self._squares, _LEAST)
-        independent = maps / (1 + (maps - 1) * np.float32(_CORRELATION))
-        out = self._logs * (independent / np.maximum(self._weights, _LEAST))
-        np.exp(out, out=out)
-        out -= np.float32(_FLOOR) ** independent
-        np.maximum(out, 0.0, out=out)
-        out /= np.maximum(out.sum(0), _LEAST)
+        weights = np.maximum(self._weights, _LEAST)
+        out = self._sums / weights
+        mass = self._mass(weights)
+        out *= (1 - mass.sum(0)) / np.maximum(1 - out[_MASS].sum(0), _LEAST)
+        out[_MASS] = mass
         return np.asarray(out)
+
+    def _mass(self, weights: NDArray[np.float32]) -> NDArray[np.float32]:
+        """Coverage by mass in the canal and outside it, from the logarithms."""
+        maps = weights**2 / np.maximum(self._squares, _LEAST)
+        independent = maps / (1 + (maps - 1) * np.float32(_CORRELATION))
+        pooled = np.exp(self._logs * (independent / weights)) - np.float32(_FLOOR) ** independent
+        np.maximum(pooled, 0.0, out=pooled)
+        return np.asarray(pooled[_MASS] / np.maximum(pooled.sum(0), _LEAST))
 
 
 def _on_grid(tissues: TissueMap, tissue: Tissue, grid: Grid) -> NDArray[np.float32]:

@@ -41,6 +41,12 @@ def test_maps_that_agree_are_surer_together_on_either_side_of_a_half() -> None:
     assert _fused(*[{MASS: 0.5, SAC: 0.5}] * 3)[MASS] == pytest.approx(0.5, abs=1e-5)
 
 
+def test_the_rest_is_shared_as_in_the_mean() -> None:
+    out = _fused({MASS: 0.6, SAC: 0.3, FAT: 0.1}, {MASS: 0.2, SAC: 0.4, FAT: 0.4})
+    assert out[SAC] / out[FAT] == pytest.approx(0.35 / 0.25, rel=1e-4)
+    assert _fused({SAC: 0.7, FAT: 0.3}, {SAC: 0.5, FAT: 0.5})[SAC] == pytest.approx(0.6, abs=1e-5)
+
+
 def test_three_maps_count_as_two_independent_ones() -> None:
     mass, sac = _fused(*[{MASS: 0.7, SAC: 0.3}] * 3)[[MASS, SAC]]
     assert mass / sac == pytest.approx((0.72**2 - 0.02**2) / (0.32**2 - 0.02**2), rel=1e-3)
