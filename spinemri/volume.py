@@ -28,6 +28,7 @@ __all__ = [
     "Grid",
     "Volume",
     "apply_affine",
+    "box_around",
     "canonical",
     "canonical_grid",
     "crop",
@@ -231,6 +232,26 @@ def canonical(volume: Volume) -> Volume:
     axes = tuple(axis for axis, flip in enumerate(flips) if flip)
     array = np.ascontiguousarray(np.flip(np.transpose(volume.array, order), axes))
     return Volume(array, canonical_grid(volume.grid).affine, volume.frame_of_reference_uid)
+
+
+def box_around(mask: NDArray[np.bool_], spacing: Sequence[float], margin_mm: float) -> tuple[slice, slice, slice]:
+    """Return the smallest box that holds everything within a distance of what is set, clipped to the array.
+
+    Parameters
+    ----------
+    mask : (ni, nj, nk) ndarray of bool
+        Something must be set.
+    spacing : sequence of float
+        mm along i, j, k.
+    margin_mm : float
+    """
+    found = ndimage.find_objects(mask.astype(np.uint8))[0]
+    margins = [int(np.ceil(margin_mm / step)) for step in spacing]
+    i, j, k = (
+        slice(max(0, part.start - m), min(n, part.stop + m))
+        for part, m, n in zip(found, margins, mask.shape, strict=True)
+    )
+    return i, j, k
 
 
 def crop(volume: Volume, start: Sequence[int], stop: Sequence[int]) -> Volume:

@@ -17,7 +17,7 @@ from spinemri.mass.existence import SMALLEST_CANDIDATE_ML, existence_probability
 from spinemri.mass.model import Compartment, Mass, MassComponent
 from spinemri.mass.uncertainty import volume_log_sd
 from spinemri.nomenclature import Tissue
-from spinemri.volume import Volume
+from spinemri.volume import Volume, box_around
 
 __all__ = ["Candidate", "MassThresholds", "candidates", "find_mass"]
 
@@ -143,9 +143,7 @@ def _near_canal(inside: NDArray[np.bool_], box: tuple[slice, ...], coverage: Vol
 def _describe(
     tissues: TissueMap, coverage: Volume, kept: NDArray[np.bool_], centreline: Centreline, existence: float
 ) -> Mass:
-    reach = ndimage.distance_transform_edt(~kept, sampling=coverage.spacing) <= max(
-        _MARGIN_MM, _MARGIN_SLICES * coverage.spacing[0]
-    )
+    reach = _within(kept, coverage.spacing, max(_MARGIN_MM, _MARGIN_SLICES * coverage.spacing[0]))
     probability = coverage.with_array(np.where(reach, coverage.array, 0).astype(np.float32))
     outside = tissues.coverage[Tissue.MASS_OUTSIDE] > tissues.coverage[Tissue.MASS_CANAL]
     ids = np.where(outside, int(Tissue.MASS_OUTSIDE), int(Tissue.MASS_CANAL))
@@ -162,6 +160,13 @@ def _describe(
         volume_log_sd=volume_log_sd(probability),
         flags=flags,
     )
+
+
+def _within(kept: NDArray[np.bool_], spacing: tuple[float, float, float], margin_mm: float) -> NDArray[np.bool_]:
+    """Everything within a distance of what is kept."""
+    reach, box = np.zeros_like(kept), box_around(kept, spacing, margin_mm)
+    reach[box] = ndimage.distance_transform_edt(~kept[box], sampling=spacing) <= margin_mm
+    return reach
 
 
 def _components(tissues: TissueMap, reach: NDArray[np.bool_], centreline: Centreline) -> tuple[MassComponent, ...]:

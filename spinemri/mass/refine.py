@@ -23,7 +23,7 @@ from spinemri.anatomy.preparation import flatten_illumination
 from spinemri.mass.find import MassThresholds, find_mass
 from spinemri.mass.model import Mass
 from spinemri.nomenclature import Tissue
-from spinemri.volume import Grid, Volume, resample
+from spinemri.volume import Grid, Volume, box_around, resample
 
 __all__ = ["refine_canal", "refine_where_found"]
 
@@ -151,7 +151,7 @@ def refine_canal(
     seed = mass.mask.array > 0
     if mass.status != "measured" or not seed.any():
         return tissues
-    box = _box_around(seed, tissues.grid)
+    box = box_around(seed, tissues.grid.spacing, _SURROUNDINGS_MM)
     distance = ndimage.distance_transform_edt(~seed[box], sampling=tissues.grid.spacing)
     region = (_canal(tissues.coverage[(slice(None), *box)]) > _CANAL) & (distance <= _SURROUNDINGS_MM)
     signals, region = _signals(images, tissues.grid, box, region)
@@ -161,16 +161,6 @@ def refine_canal(
     after = _shares(before, signals, region)
     near = (distance <= reach_mm)[region][:, None]
     return _with_mass(tissues, box, region, before, np.where(near, after, before))
-
-
-def _box_around(seed: NDArray[np.bool_], grid: Grid) -> tuple[slice, ...]:
-    """Smallest box that holds everything within `_SURROUNDINGS_MM` of the seed."""
-    margin = [int(np.ceil(_SURROUNDINGS_MM / step)) for step in grid.spacing]
-    found = ndimage.find_objects(seed.astype(np.uint8))[0]
-    return tuple(
-        slice(max(0, part.start - m), min(n, part.stop + m))
-        for part, m, n in zip(found, margin, seed.shape, strict=True)
-    )
 
 
 def _canal(coverage: NDArray[np.float32]) -> NDArray[np.float32]:
@@ -189,7 +179,10 @@ def _signals(
     images: Sequence[Volume], grid: Grid, box: tuple[slice, ...], region: NDArray[np.bool_]
 ) -> tuple[FloatArray, NDArray[np.bool_]]:
     """Signals of the sequences that cover most of the region, (voxels, sequences), and the part they all cover."""
-    moved = [resample(flatten_illumination(image), grid, outside=-1.0).array[box] for image in images]
+    affine = grid.affine.copy()
+    affine[:3, 3] = grid.to_lps(np.array([part.start for part in box], dtype=float))
+    part = Grid(region.shape, affine)
+    moved = [resample(flatten_illumination(image), part, outside=-1.0).array for image in images]
     used = [image for image in moved if float((image[region] >= 0.0).mean()) >= _MINIMUM_COVERED]
     covered = region & np.logical_and.reduce([image >= 0.0 for image in used]) if used else region
     columns = [image[covered].astype(np.float64) for image in used]

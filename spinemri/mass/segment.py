@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping
-from itertools import chain
 
 import numpy as np
 from numpy.typing import NDArray
@@ -110,18 +109,22 @@ def fuse(maps: Iterable[tuple[TissueMap, float]]) -> TissueMap:
     """
     others = iter(maps)
     first, weight = next(others)
+    affine, frame = first.affine, first.frame_of_reference_uid
     second = next(others, None)
     if second is None:
         return first
     pool = _Pool(first.grid)
     pool.add(first, weight)
-    for other, share in chain([second], others):
+    pool.add(*second)
+    del first, second  # A map is large: none may wait while the next is made.
+    for other, share in others:
         pool.add(other, share)
-    return TissueMap(pool.coverage(), first.affine, first.frame_of_reference_uid)
+        del other
+    return TissueMap(pool.coverage(), affine, frame)
 
 
 class _Pool:
-    """Weighted sums over maps, voxel by voxel."""
+    """Weighted sums over maps, voxel by voxel; tissue by tissue, because all of them at once are large."""
 
     def __init__(self, grid: Grid) -> None:
         self._grid = grid
@@ -130,32 +133,34 @@ class _Pool:
 
     def add(self, tissues: TissueMap, weight: float) -> None:
         """Add a map; what lies outside it sums to less than one, and that deficit is missing weight."""
-        moved = np.stack([_on_grid(tissues, tissue, self._grid) for tissue in Tissue])
-        present = moved.sum(0) * np.float32(weight)
-        self._sums += moved * np.float32(weight)
-        moved += np.float32(_FLOOR)
-        np.log(moved, out=moved)
-        moved *= present
-        self._logs += moved
+        moved = [_on_grid(tissues, tissue, self._grid) for tissue in Tissue]
+        present = np.add.reduce(moved) * np.float32(weight)
+        for tissue, share in zip(Tissue, moved, strict=True):
+            self._sums[tissue] += share * np.float32(weight)
+            log = share + np.float32(_FLOOR)
+            np.log(log, out=log)
+            log *= present
+            self._logs[tissue] += log
         self._weights += present
         self._squares += present**2
 
     def coverage(self) -> NDArray[np.float32]:
-        """Coverage by tissue."""
+        """Coverage by tissue; the sums are used up."""
         weights = np.maximum(self._weights, _LEAST)
-        out = self._sums / weights
-        mass = self._mass(weights)
+        mass, out = self._mass(weights), self._sums
+        out /= weights
         out *= (1 - mass.sum(0)) / np.maximum(1 - out[_MASS].sum(0), _LEAST)
         out[_MASS] = mass
-        return np.asarray(out)
+        return out
 
     def _mass(self, weights: NDArray[np.float32]) -> NDArray[np.float32]:
-        """Coverage by mass in the canal and outside it, from the logarithms."""
+        """Coverage by mass in the canal and outside it, from the logarithms, which are used up."""
         maps = weights**2 / np.maximum(self._squares, _LEAST)
         independent = maps / (1 + (maps - 1) * np.float32(_CORRELATION))
-        pooled = np.exp(self._logs * (independent / weights)) - np.float32(_FLOOR) ** independent
-        np.maximum(pooled, 0.0, out=pooled)
-        return np.asarray(pooled[_MASS] / np.maximum(pooled.sum(0), _LEAST))
+        power, added = independent / weights, np.float32(_FLOOR) ** independent
+        for tissue in Tissue:
+            self._logs[tissue] = np.maximum(np.exp(self._logs[tissue] * power) - added, 0.0)
+        return np.asarray(self._logs[_MASS] / np.maximum(self._logs.sum(0), _LEAST))
 
 
 def _on_grid(tissues: TissueMap, tissue: Tissue, grid: Grid) -> NDArray[np.float32]:
