@@ -12,6 +12,7 @@ from spinemri.volume import Volume
 AFFINE = np.diag([3.3, 0.7, 0.7, 1.0])
 SHAPE = (3, 40, 60)
 FAT, SAC, OPEN = (SPIDER_GROUPS.index(g) for g in (SPIDER_GROUPS[9], SPIDER_GROUPS[2], SPIDER_GROUPS[0]))
+NO_FAT = SPIDER_GROUPS.index((Tissue.BACKGROUND,))
 
 
 def _scan() -> real.SpiderScan:
@@ -25,10 +26,11 @@ def _scan() -> real.SpiderScan:
 
 @pytest.fixture
 def _network(monkeypatch: pytest.MonkeyPatch) -> None:
-    """A network that is sure of the first rows of fat, doubts what follows, and leaks into the sac."""
+    """A network that is sure of the first rows of fat, doubts what follows, sees none behind, and leaks in front."""
     coverage = np.zeros((len(Tissue), *SHAPE), np.float32)
     coverage[Tissue.EPIDURAL, :, 16:22] = 0.8
-    coverage[Tissue.EPIDURAL, :, 22:30] = 0.1
+    coverage[Tissue.EPIDURAL, :, 22:26] = 0.5
+    coverage[Tissue.EPIDURAL, :, 26:30] = 0.1
     coverage[Tissue.BACKGROUND] = 1 - coverage[Tissue.EPIDURAL]
     monkeypatch.setattr(real, "segment", lambda *_, **__: TissueMap(coverage, AFFINE))
     monkeypatch.setattr(real, "flatten_illumination", lambda volume: volume)
@@ -41,7 +43,8 @@ def test_epidural_fat_is_labelled_where_the_network_is_sure(kind: str) -> None:
     rows = stack.target[:, 1].argmax(0)
     assert np.unique(rows[18, 24:]).tolist() == [OPEN]
     assert np.unique(rows[19:22]).tolist() == [FAT]
-    assert np.unique(rows[22:, 24:]).tolist() == [OPEN]
+    assert np.unique(rows[22:26, 24:]).tolist() == [OPEN]
+    assert np.unique(rows[26:, 24:]).tolist() == [NO_FAT]
 
 
 @pytest.mark.usefixtures("_network")

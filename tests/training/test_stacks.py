@@ -68,4 +68,4 @@ def test_each_family_keeps_its_share_whatever_its_number_of_files() -> None:
     names = ["real-none-022-0", "real-mass-022-1", "real-mass-022-2", "phantom-00001", "phantom-00002"]
     weights = stack_weights(names)
     assert weights[1] == weights[2]
-    assert sum(weights[1:3]) / weights[0] == pytest.approx(0.23 / 0.14)
+    assert sum(weights[1:3]) / weights[0] == pytest.approx(0.18 / 0.14)
