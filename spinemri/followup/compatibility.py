@@ -5,6 +5,9 @@ from __future__ import annotations
 from collections.abc import Sequence
 from itertools import combinations, pairwise
 
+import numpy as np
+from numpy.typing import NDArray
+
 from spinemri.errors import Flag, Severity
 from spinemri.followup.change import SHARED_CORRELATION
 from spinemri.followup.radiotherapy import column_with
@@ -23,6 +26,7 @@ __all__ = [
 ]
 
 _SPACING_TOLERANCE = 0.10
+_HALF_CANAL_MM = 12.0
 
 
 def slice_spacing_mm(result: StudyResult) -> float:
@@ -73,12 +77,26 @@ def missing_levels(earlier: StudyResult, later: StudyResult) -> tuple[str, ...]:
 def _levels_in_view(result: StudyResult) -> frozenset[str]:
     """Name the vertebrae of which the canal is seen over the whole height.
 
-    A body may be cut in front, or in a narrow stack at its sides, and the canal behind it still be whole: between two
-    other vertebrae it is.
+    A body may be cut in front and the canal behind it still be whole: it is if other vertebrae are seen above and below
+    and the canal keeps off the image's edges.
     """
     vertebrae = result.measurements.levels.vertebrae
     last = len(vertebrae) - 1
-    return frozenset(v.name for n, v in enumerate(vertebrae) if v.name and (v.complete or 0 < n < last))
+    return frozenset(
+        v.name
+        for n, v in enumerate(vertebrae)
+        if v.name and (v.complete or (0 < n < last and _canal_in_view(result, np.array(v.centre_lps_mm))))
+    )
+
+
+def _canal_in_view(result: StudyResult, body_lps: NDArray[np.float64]) -> bool:
+    """Tell whether the canal behind a body lies inside the image, front to back."""
+    line, image = result.anatomy.centreline, result.primary_image
+    if line is None:
+        return False
+    place = image.grid.to_index(line.points_lps[line.nearest(body_lps)])[1]
+    margin = _HALF_CANAL_MM / image.spacing[1]
+    return bool(margin <= place <= image.shape[1] - 1 - margin)
 
 
 def _mass_levels(result: StudyResult) -> frozenset[str]:

@@ -211,7 +211,8 @@ def _log_likelihood(signals: FloatArray, weight: FloatArray) -> FloatArray:
     """Log density of each voxel under each class, (voxels, classes).
 
     Scaled down where classes lie so far apart that a voxel half filled would be given away whole: at a squared
-    Mahalanobis distance of about 5 the share follows the filling.
+    Mahalanobis distance of about 5 the share follows the filling; up to four times that, grown and generated masses
+    were outlined better.
     """
     amount = np.maximum(weight.sum(0), 1.0)
     means = (weight.T @ signals) / amount[:, None]

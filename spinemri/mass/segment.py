@@ -15,10 +15,10 @@ from spinemri.volume import Grid, Volume, resample
 
 __all__ = ["fuse", "fused_roles", "segment_study"]
 
-_MASS = [int(Tissue.MASS_CANAL), int(Tissue.MASS_OUTSIDE)]
-_FLOOR = 0.02
+_MASS = [Tissue.MASS_CANAL, Tissue.MASS_OUTSIDE]
+_OTHERS = [tissue for tissue in Tissue if tissue not in _MASS]
 _CORRELATION = 0.25
-_LEAST = 1e-6
+_LEAST = 1e-12
 
 
 def segment_study(
@@ -84,16 +84,14 @@ def _segment(volume: Volume, stack: Stack) -> TissueMap:
 
 
 def fuse(maps: Iterable[tuple[TissueMap, float]]) -> TissueMap:
-    """Combine tissue maps on the grid of the first one: mass by a logarithmic opinion pool, the rest by means.
+    """Average tissue maps on the grid of the first one, and let several of them be surer of the mass than one.
 
-    For the mass, the coverages' weighted geometric mean is raised to the number of independent readings that the maps
-    amount to, and normalised over all tissues (Genest and Zidek 1986). An arithmetic mean of readings that err
-    independently hesitates more than it should (Ranjan and Gneiting 2010): faint mass remained in healthy canals, and
-    masses came out too small, because what is faint does not count. Of n maps whose errors correlate with r,
-    n / (1 + (n - 1) r) are independent; unequal weights count as fewer maps (Kish 1965). A small amount is added to
-    every coverage first, so that no sequence alone can exclude a tissue, and what that alone amounts to is taken off
-    again. The other tissues share what is left as in the weighted mean of the maps: their borders were never in doubt,
-    and a pool would widen what is as thin as a cord that is pressed flat. One map stays as it is.
+    An average of readings that err independently hesitates more than it should, though each is calibrated (Ranjan and
+    Gneiting 2010): faint mass remained in healthy canals, and masses came out too small, because what is faint does not
+    count. To tell the mass from the rest, the average coverages are therefore raised to the number of independent
+    readings that the maps amount to, and normalised: of n maps whose errors correlate with r, n / (1 + (n - 1) r);
+    unequal weights count as fewer maps (Kish 1965). The other tissues share what is left as in the average: it would
+    widen what is as thin as a cord that is pressed flat. One map stays as it is.
 
     Where a map has no data it has no say; the weights of the others count there alone.
 
@@ -109,58 +107,50 @@ def fuse(maps: Iterable[tuple[TissueMap, float]]) -> TissueMap:
     """
     others = iter(maps)
     first, weight = next(others)
-    affine, frame = first.affine, first.frame_of_reference_uid
     second = next(others, None)
     if second is None:
         return first
-    pool = _Pool(first.grid)
+    grid, frame = first.grid, first.frame_of_reference_uid
+    pool = _Pool(grid)
     pool.add(first, weight)
     pool.add(*second)
     del first, second  # A map is large: none may wait while the next is made.
     for other, share in others:
         pool.add(other, share)
         del other
-    return TissueMap(pool.coverage(), affine, frame)
+    return TissueMap(pool.coverage(), grid.affine, frame)
 
 
 class _Pool:
-    """Weighted sums over maps, voxel by voxel; tissue by tissue, because all of them at once are large."""
+    """Weighted sums over maps, voxel by voxel; where there is no map all coverages are zero."""
 
     def __init__(self, grid: Grid) -> None:
         self._grid = grid
-        self._sums, self._logs = (np.zeros((len(Tissue), *grid.shape), dtype=np.float32) for _ in range(2))
+        self._sums = np.zeros((len(Tissue), *grid.shape), dtype=np.float32)
         self._weights, self._squares = (np.zeros(grid.shape, dtype=np.float32) for _ in range(2))
 
     def add(self, tissues: TissueMap, weight: float) -> None:
         """Add a map; what lies outside it sums to less than one, and that deficit is missing weight."""
-        moved = [_on_grid(tissues, tissue, self._grid) for tissue in Tissue]
-        present = np.add.reduce(moved) * np.float32(weight)
-        for tissue, share in zip(Tissue, moved, strict=True):
-            self._sums[tissue] += share * np.float32(weight)
-            log = share + np.float32(_FLOOR)
-            np.log(log, out=log)
-            log *= present
-            self._logs[tissue] += log
+        present = np.zeros(self._grid.shape, dtype=np.float32)
+        for tissue in Tissue:
+            moved = _on_grid(tissues, tissue, self._grid) * np.float32(weight)
+            self._sums[tissue] += moved
+            present += moved
         self._weights += present
         self._squares += present**2
 
     def coverage(self) -> NDArray[np.float32]:
         """Coverage by tissue; the sums are used up."""
-        weights = np.maximum(self._weights, _LEAST)
-        mass, out = self._mass(weights), self._sums
+        weights, out = np.maximum(self._weights, _LEAST), self._sums
         out /= weights
-        out *= (1 - mass.sum(0)) / np.maximum(1 - out[_MASS].sum(0), _LEAST)
-        out[_MASS] = mass
-        return out
-
-    def _mass(self, weights: NDArray[np.float32]) -> NDArray[np.float32]:
-        """Coverage by mass in the canal and outside it, from the logarithms, which are used up."""
+        before = out[_MASS].sum(0)
         maps = weights**2 / np.maximum(self._squares, _LEAST)
         independent = maps / (1 + (maps - 1) * np.float32(_CORRELATION))
-        power, added = independent / weights, np.float32(_FLOOR) ** independent
-        for tissue in Tissue:
-            self._logs[tissue] = np.maximum(np.exp(self._logs[tissue] * power) - added, 0.0)
-        return np.asarray(self._logs[_MASS] / np.maximum(self._logs.sum(0), _LEAST))
+        mass = before**independent
+        after = mass / np.maximum(mass + sum(out[tissue] ** independent for tissue in _OTHERS), _LEAST)
+        out[_MASS] *= after / np.maximum(before, _LEAST)
+        out[_OTHERS] *= (1 - after) / np.maximum(1 - before, _LEAST)
+        return out
 
 
 def _on_grid(tissues: TissueMap, tissue: Tissue, grid: Grid) -> NDArray[np.float32]:

@@ -170,7 +170,7 @@ def _circumferential(rng: np.random.Generator, around: Surroundings) -> Implant:
         half_length_mm=float(rng.uniform(10, 75)),
         thickness_mm=float(rng.uniform(1.2, 4.5)),
         epidural_mm=float(rng.uniform(1.0, 6.0)),
-        open_mm=None,
+        open_mm=1.4,
         lobes=float(rng.uniform(0, 1)),
         width=float(rng.uniform(0.9, 1.4)),
         signal=_mass_signal(rng, around),

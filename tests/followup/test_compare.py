@@ -1,12 +1,16 @@
+from dataclasses import replace
 from datetime import date
 
+import numpy as np
 import pytest
 
+from spinemri.anatomy.model import Centreline
 from spinemri.errors import UsageError
 from spinemri.followup import Radiotherapy, compare_results
 from spinemri.followup.change import SHARED_CORRELATION, LogVolume, volume_change
 from spinemri.intake.model import Role
 from spinemri.measure.record import ExtentRecord, FlagRecord
+from spinemri.volume import Volume
 
 TREATMENT = Radiotherapy(date(2024, 3, 4), date(2024, 3, 15), 20, 10, "T3-T9")
 
@@ -114,11 +118,27 @@ def _cut(levels, name):
     return levels.model_copy(update={"vertebrae": vertebrae})
 
 
+def _with_canal(result, posterior_mm):
+    """The result with an image 60 mm deep whose canal runs at a distance from its front."""
+    image = Volume(np.zeros((3, 60, 200), np.float32), np.diag([4.4, 1.0, 1.0, 1.0]))
+    points = np.stack([np.full(200, 4.4), np.full(200, posterior_mm), np.arange(0.0, -200.0, -1.0)], axis=1)
+    frame = np.broadcast_to([0.0, 1.0, 0.0], points.shape)
+    anatomy = replace(result.anatomy, centreline=Centreline(points, frame, frame, frame))
+    return replace(result, images=dict.fromkeys(result.images, image), anatomy=anatomy)
+
+
 def test_a_body_cut_in_front_between_whole_ones_hides_none_of_the_mass(make):
     cut = make.result(date="2024-04-01", levels=_cut(make.levels(), "T6"))
-    comparison = compare_results([make.result(), cut], None)
+    comparison = compare_results([make.result(), _with_canal(cut, 40.0)], None)
     assert "COVERAGE_DIFFERS" not in codes(comparison)
     assert comparison.timepoints[1].verdict == "not_distinguishable"
+
+
+@pytest.mark.parametrize("posterior_mm", [5.0, 55.0])
+def test_a_body_cut_where_the_canal_leaves_the_image_may_hide_some(make, posterior_mm):
+    cut = make.result(date="2024-04-01", levels=_cut(make.levels(), "T6"))
+    comparison = compare_results([make.result(), _with_canal(cut, posterior_mm)], None)
+    assert "T6" in next(f.message for f in comparison.quality.flags if f.code == "COVERAGE_DIFFERS")
 
 
 def test_a_body_cut_at_the_end_of_the_field_of_view_may_hide_some(make):
