@@ -27,7 +27,7 @@ def segment_study(
     """Segment every sagittal stack that shares the primary's frame of reference, and fuse.
 
     Each stack is segmented in its own native space, then its coverages are resampled to the primary grid and
-    pooled. Patients may move between series: no correction is made here.
+    fused. Patients may move between series: no correction is made here.
 
     Parameters
     ----------
