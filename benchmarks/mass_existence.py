@@ -5,8 +5,8 @@ Run from the checkout, on the folder of one network::
     python benchmarks/mass_existence.py OUT/NETWORK
 
 Logistic regression with a small ridge on a candidate's mean coverage; what has a mass and what has none has the same
-total weight. What is printed of its quality comes from leaving out one scan at a time. The volume was tried, too: it
-made them worse.
+total weight. What is printed of its quality comes from leaving out one scan at a time. The volume was tried,
+too, when the mean of several sequences was not yet sharpened: it was of no use on scans left out.
 """
 
 from __future__ import annotations

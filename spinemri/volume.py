@@ -84,6 +84,13 @@ class Grid:
         """Map LPS mm (..., 3) to continuous voxel indices (..., 3)."""
         return apply_affine(np.linalg.inv(self.affine), lps)
 
+    def part(self, box: Sequence[slice]) -> Grid:
+        """Return the grid of a box of voxels, ``start <= index < stop`` along each axis."""
+        affine = self.affine.copy()
+        affine[:3, 3] = self.to_lps(np.array([along.start for along in box], dtype=float))
+        i, j, k = (along.stop - along.start for along in box)
+        return Grid((i, j, k), affine)
+
     def same_as(self, other: Grid, *, tolerance_mm: float = 1e-3) -> bool:
         """Tell whether two grids have the same shape and voxel centres within a tolerance in mm."""
         if self.shape != other.shape:
@@ -267,9 +274,7 @@ def crop(volume: Volume, start: Sequence[int], stop: Sequence[int]) -> Volume:
     if any(b <= a for a, b in zip(lo, hi, strict=True)):
         raise ValueError(f"crop {list(start)}..{list(stop)} leaves nothing of shape {volume.shape}")
     box = tuple(slice(a, b) for a, b in zip(lo, hi, strict=True))
-    affine = volume.affine.copy()
-    affine[:3, 3] = volume.grid.to_lps(np.array(lo, dtype=float))
-    return Volume(volume.array[box], affine, volume.frame_of_reference_uid)
+    return Volume(volume.array[box], volume.grid.part(box).affine, volume.frame_of_reference_uid)
 
 
 def sample_at(volume: Volume, lps: FloatArray, *, order: int = 1, outside: float = 0.0) -> NDArray[np.float32]:

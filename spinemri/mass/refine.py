@@ -179,10 +179,7 @@ def _signals(
     images: Sequence[Volume], grid: Grid, box: tuple[slice, ...], region: NDArray[np.bool_]
 ) -> tuple[FloatArray, NDArray[np.bool_]]:
     """Signals of the sequences that cover most of the region, (voxels, sequences), and the part they all cover."""
-    affine = grid.affine.copy()
-    affine[:3, 3] = grid.to_lps(np.array([part.start for part in box], dtype=float))
-    part = Grid(region.shape, affine)
-    moved = [resample(flatten_illumination(image), part, outside=-1.0).array for image in images]
+    moved = [resample(flatten_illumination(image), grid.part(box), outside=-1.0).array for image in images]
     used = [image for image in moved if float((image[region] >= 0.0).mean()) >= _MINIMUM_COVERED]
     covered = region & np.logical_and.reduce([image >= 0.0 for image in used]) if used else region
     columns = [image[covered].astype(np.float64) for image in used]

@@ -17,8 +17,9 @@ __all__ = ["fuse", "fused_roles", "segment_study"]
 
 _MASS = [Tissue.MASS_CANAL, Tissue.MASS_OUTSIDE]
 _OTHERS = [tissue for tissue in Tissue if tissue not in _MASS]
-_CORRELATION = 0.25
 _LEAST = 1e-12
+_CORRELATION = 0.25
+"""Of the errors of two sequences, so that three count as two; compared with none on grown and generated masses."""
 
 
 def segment_study(
@@ -111,17 +112,17 @@ def fuse(maps: Iterable[tuple[TissueMap, float]]) -> TissueMap:
     if second is None:
         return first
     grid, frame = first.grid, first.frame_of_reference_uid
-    pool = _Pool(grid)
-    pool.add(first, weight)
-    pool.add(*second)
+    mean = _Mean(grid)
+    mean.add(first, weight)
+    mean.add(*second)
     del first, second  # A map is large: none may wait while the next is made.
     for other, share in others:
-        pool.add(other, share)
+        mean.add(other, share)
         del other
-    return TissueMap(pool.coverage(), grid.affine, frame)
+    return TissueMap(mean.coverage(), grid.affine, frame)
 
 
-class _Pool:
+class _Mean:
     """Weighted sums over maps, voxel by voxel; where there is no map all coverages are zero."""
 
     def __init__(self, grid: Grid) -> None:

@@ -31,7 +31,8 @@ def training_stack(
         Drawn if not given; T1 is plain or fat-suppressed after contrast agent.
     with_mass : bool, optional
     harder : bool
-        Every other spine is strongly curved to the side; of the masses a third is thin, a third surrounds the sac.
+        Every other spine is strongly curved to the side; a third of the masses is made thin, a third made to
+        surround the sac.
 
     Returns
     -------

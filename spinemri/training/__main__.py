@@ -22,7 +22,9 @@ def _parser() -> argparse.ArgumentParser:
     prepare.add_argument("--phantoms", type=int, default=0, help="how many phantom stacks to add")
     prepare.add_argument("--first", type=int, default=0, help="number of the first phantom")
     prepare.add_argument("--with-mass", action="store_true", help="every phantom has a mass")
-    prepare.add_argument("--harder", action="store_true", help="phantoms of curved spines, thin and surrounding masses")
+    prepare.add_argument(
+        "--harder", action="store_true", help="curved spines, thin and surrounding masses; use other numbers"
+    )
     fit = commands.add_parser("train", help="train, or go on from the checkpoint")
     fit.add_argument("cache", type=Path)
     fit.add_argument("run", type=Path, help="folder for checkpoint and log")

@@ -129,7 +129,7 @@ def prepare_phantoms(
 ) -> None:
     """Write generated stacks, each from its own seed, with a mass or not (None: drawn); files that exist are kept.
 
-    Harder ones have more curved spines, thin masses and masses all around the sac.
+    Harder ones have more curved spines, thin masses and masses all around the sac; give them numbers of their own.
     """
     for number in numbers:
         path = cache / f"phantom-{number:05d}.npz"

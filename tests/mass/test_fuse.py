@@ -31,7 +31,7 @@ def test_one_map_stays_as_it_is() -> None:
     assert fuse([(alone, 0.3)]).coverage is alone.coverage
 
 
-def test_a_pool_sums_to_one_and_does_not_depend_on_the_order() -> None:
+def test_what_is_fused_sums_to_one_and_does_not_depend_on_the_order() -> None:
     one, other = {MASS: 0.6, SAC: 0.3}, {MASS: 0.2, FAT: 0.7}
     assert _fused(one, other).sum() == pytest.approx(1.0, abs=1e-5)
     assert np.allclose(_fused(one, other), _fused(other, one), atol=1e-6)
@@ -76,3 +76,17 @@ def test_where_a_map_has_no_data_the_other_stays() -> None:
     out = fuse([(_map({MASS: 0.7, SAC: 0.3}), 1.0), (_map({MASS: 0.7, SAC: 0.3}, away), 1.0)]).coverage[MASS]
     assert out[1, 1, 0] == pytest.approx(0.7, abs=0.02)
     assert out[1, 1, 4] > 0.76
+
+
+def test_three_maps_with_and_without_data_stay_between_nothing_and_all() -> None:
+    rng = np.random.default_rng(0)
+    away = np.eye(4)
+    away[:3, 3] = 0.6, 1.3, -2.2
+    maps = [
+        TissueMap(rng.dirichlet([0.2] * len(Tissue), SHAPE).transpose(3, 0, 1, 2).astype(np.float32), affine, "frame")
+        for affine in (np.eye(4), away, np.eye(4))
+    ]
+    out = fuse(zip(maps, (1.0, 0.7, 1.0), strict=True)).coverage
+    assert np.isfinite(out).all()
+    assert out.min() >= -1e-6
+    assert np.allclose(out.sum(0), 1.0, atol=1e-5)
