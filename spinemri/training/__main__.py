@@ -34,6 +34,7 @@ def _parser() -> argparse.ArgumentParser:
     fit.add_argument("--decay", type=float, default=Plan.decay)
     fit.add_argument("--start", type=Path, help="an exported network to go on from, where there is no checkpoint")
     fit.add_argument("--threads", type=int, default=2)
+    fit.add_argument("--workers", type=int, default=1, help="processes that prepare batches; a GPU needs many")
     fit.add_argument("--device", default="cuda" if torch.cuda.is_available() else "cpu")
     out = commands.add_parser("export", help="write the averaged weights of a checkpoint as ONNX")
     out.add_argument("run", type=Path)
@@ -62,7 +63,13 @@ def main() -> None:
         torch.set_num_threads(arguments.threads)
         files = sorted(arguments.cache.glob("*.npz"))
         stacks = [load_stack(file) for file in files]
-        plan = Plan(steps=arguments.steps, batch=arguments.batch, learning_rate=arguments.rate, decay=arguments.decay)
+        plan = Plan(
+            steps=arguments.steps,
+            batch=arguments.batch,
+            learning_rate=arguments.rate,
+            decay=arguments.decay,
+            workers=arguments.workers,
+        )
         weights = stack_weights([file.stem for file in files])
         train(stacks, weights, plan, arguments.run, device=arguments.device, start=arguments.start)
     else:

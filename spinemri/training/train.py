@@ -3,10 +3,8 @@
 from __future__ import annotations
 
 import copy
-import queue
-import threading
 import time
-from collections.abc import Iterator, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -16,10 +14,13 @@ import torch
 from spinemri.nomenclature import Tissue
 from spinemri.training.export import exported_weights
 from spinemri.training.network import CHANNELS_IN, SliceUNet
-from spinemri.training.samples import Sample, collate, draw_sample
+from spinemri.training.samples import collate, draw_sample
 from spinemri.training.stacks import TrainingStack
 
 __all__ = ["Plan", "partial_label_loss", "train"]
+
+Batch = tuple[torch.Tensor, torch.Tensor, torch.Tensor]
+"""Images, targets and members of the groups, as `collate` gives them."""
 
 _CANAL = frozenset({Tissue.CORD, Tissue.DURAL_SAC, Tissue.EPIDURAL, Tissue.MASS_CANAL, Tissue.MASS_OUTSIDE})
 """What an error costs most: the contents of the canal, and what grows out of it."""
@@ -42,6 +43,10 @@ class Plan:
     smoothing : float
         Decay of the moving average of weights that is exported.
     seed : int
+    checkpoint_every : int
+        Steps between checkpoints.
+    workers : int
+        Processes that prepare batches; the result does not depend on it. A GPU needs many.
     """
 
     steps: int = 6000
@@ -51,6 +56,7 @@ class Plan:
     smoothing: float = 0.998
     seed: int = 0
     checkpoint_every: int = 200
+    workers: int = 1
 
     def rate(self, step: int) -> float:
         """Learning rate at a step: warm-up, plateau, cosine-free linear fall."""
@@ -91,23 +97,31 @@ def _near(target: torch.Tensor, members: torch.Tensor, outside: Sequence[Tissue]
     return grown[:, 0].clamp(0, 1)
 
 
-def _batches(
-    stacks: Sequence[TrainingStack], weights: Sequence[float], plan: Plan, start: int
-) -> Iterator[tuple[torch.Tensor, torch.Tensor, torch.Tensor]]:
-    """Prepare batches in a thread, each from its own seed so that a resumed run goes on as it would have."""
-    share = np.asarray(weights, dtype=float) / float(np.sum(weights))
-    ready: queue.Queue[tuple[torch.Tensor, torch.Tensor, torch.Tensor]] = queue.Queue(maxsize=6)
+class _Batches(torch.utils.data.Dataset[Batch]):
+    """The batch of every step, each from its own seed: a run that is resumed goes on as it would have."""
 
-    def produce() -> None:
-        for step in range(start, plan.steps):
-            rng = np.random.default_rng((plan.seed, step))
-            chosen = rng.choice(len(stacks), size=plan.batch, p=share)
-            samples: list[Sample] = [draw_sample(stacks[index], rng) for index in chosen]
-            ready.put(collate(samples))
+    def __init__(self, stacks: Sequence[TrainingStack], weights: Sequence[float], plan: Plan) -> None:
+        self._stacks = stacks
+        self._share = np.asarray(weights, dtype=float) / float(np.sum(weights))
+        self._plan = plan
 
-    threading.Thread(target=produce, daemon=True).start()
-    for _ in range(start, plan.steps):
-        yield ready.get()
+    def __getitem__(self, step: int) -> Batch:
+        rng = np.random.default_rng((self._plan.seed, step))
+        chosen = rng.choice(len(self._stacks), size=self._plan.batch, p=self._share)
+        return collate([draw_sample(self._stacks[index], rng) for index in chosen])
+
+
+def _loader(batches: _Batches, steps: range, workers: int, device: str) -> torch.utils.data.DataLoader[Batch]:
+    """Prepare batches beside the training, in the order of the steps."""
+    return torch.utils.data.DataLoader(
+        batches,
+        batch_size=None,
+        sampler=steps,
+        num_workers=workers,
+        # Forked workers share the mapped stacks; others would be sent a copy of all of them.
+        multiprocessing_context="fork" if workers else None,
+        pin_memory=device == "cuda",
+    )
 
 
 def train(
@@ -148,7 +162,7 @@ def train(
     optimizer = torch.optim.AdamW(model.parameters(), weight_decay=1e-4)
     step = _resume(checkpoint, model, average, optimizer)
     began, losses = time.monotonic(), []
-    for batch in _batches(stacks, weights, plan, step):
+    for batch in _loader(_Batches(stacks, weights, plan), range(step, plan.steps), plan.workers, device):
         for group in optimizer.param_groups:
             group["lr"] = plan.rate(step)
         losses.append(_step(model, optimizer, batch, device))
@@ -165,10 +179,10 @@ def train(
 def _step(
     model: SliceUNet,
     optimizer: torch.optim.Optimizer,
-    batch: tuple[torch.Tensor, torch.Tensor, torch.Tensor],
+    batch: Batch,
     device: str,
 ) -> float:
-    image, target, members = (tensor.to(device) for tensor in batch)
+    image, target, members = (tensor.to(device, non_blocking=True) for tensor in batch)
     with torch.autocast(device, torch.bfloat16):
         logits = model(image.contiguous(memory_format=torch.channels_last))
     loss = partial_label_loss(logits, target, members)
