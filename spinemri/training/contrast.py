@@ -39,14 +39,14 @@ def random_signals(
     -------
     (slices, h, w) tensor
     """
-    # Outlines are never exact: without a soft seam their errors would show as bright and dark lines to be followed.
-    soft = functional.avg_pool2d(coverage, _SEAM_PIXELS, stride=1, padding=_SEAM_PIXELS // 2, count_include_pad=False)
     out = torch.zeros_like(image)
     left = torch.ones_like(image)
-    for share, group in zip(soft, groups, strict=True):
-        amount = float(share.sum())
-        if Tissue.BACKGROUND in group or amount < 1.0:
+    for sharp, group in zip(coverage, groups, strict=True):
+        if Tissue.BACKGROUND in group or float(sharp.sum()) < 1.0:
             continue
+        # Outlines are never exact: without a soft seam their errors would show as bright and dark lines to be followed.
+        share = functional.avg_pool2d(sharp, _SEAM_PIXELS, stride=1, padding=_SEAM_PIXELS // 2, count_include_pad=False)
+        amount = float(share.sum())
         mean = float((image * share).sum()) / amount
         contrast = float(rng.choice([-0.5, 1.0], p=[0.3, 0.7]) * rng.uniform(0.2, 1.0))
         out += share * (float(rng.uniform(0.05, _BRIGHTEST)) + contrast * (image - mean))

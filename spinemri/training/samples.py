@@ -122,8 +122,10 @@ def _slabs(
 def _mean_slab(array: NDArray[np.generic], centre: int, width: int) -> NDArray[np.float32]:
     """Mean of `width` slices about `centre`; slices beyond the edge repeat the outermost one."""
     rows = np.clip(np.arange(width) - width // 2 + centre, 0, array.shape[0] - 1)
-    mean: NDArray[np.float32] = array[rows].astype(np.float32).mean(0)
-    return mean
+    total = array[rows[0]].astype(np.float32)
+    for row in rows[1:]:
+        total += array[row]
+    return total / np.float32(width)
 
 
 def _patch_pixels(
