@@ -57,3 +57,12 @@ def test_training_learns_and_resumes(tmp_path: Path) -> None:
     steps, losses = np.loadtxt(tmp_path / "log.csv", delimiter=",", usecols=(0, 1), unpack=True)
     assert steps.tolist() == [3, 6]
     assert losses[1] < losses[0]
+
+
+def test_workers_change_nothing(tmp_path: Path) -> None:
+    found = []
+    for workers in (0, 2):
+        plan = Plan(steps=3, batch=2, checkpoint_every=3, workers=workers)
+        checkpoint = train([_stack(), _stack()], [1.0, 2.0], plan, tmp_path / str(workers))
+        found.append(torch.load(checkpoint, weights_only=True)["model"])
+    assert all(torch.equal(tensor, found[1][name]) for name, tensor in found[0].items())
