@@ -34,7 +34,12 @@ def _parser() -> argparse.ArgumentParser:
     fit.add_argument("--decay", type=float, default=Plan.decay)
     fit.add_argument("--start", type=Path, help="an exported network to go on from, where there is no checkpoint")
     fit.add_argument("--threads", type=int, default=2)
-    fit.add_argument("--workers", type=int, default=1, help="processes that prepare batches; a GPU needs many")
+    fit.add_argument(
+        "--workers",
+        type=int,
+        default=1,
+        help="processes that prepare batches: many for a GPU, 0 on Windows",
+    )
     fit.add_argument("--device", default="cuda" if torch.cuda.is_available() else "cpu")
     out = commands.add_parser("export", help="write the averaged weights of a checkpoint as ONNX")
     out.add_argument("run", type=Path)
