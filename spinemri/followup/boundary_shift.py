@@ -16,7 +16,7 @@ from numpy.typing import NDArray
 from scipy import ndimage
 from scipy.stats import norm
 
-from spinemri.followup.pair_signals import matched_signals, tissue_signals
+from spinemri.followup.pair_signals import matched_signals
 from spinemri.followup.sampled_pair import MASS, SampledPair
 
 __all__ = ["BoundaryShift", "boundary_shift"]
@@ -67,9 +67,7 @@ def boundary_shift(pair: SampledPair) -> BoundaryShift:
     border = _border(pair)
     weight = pair.content[border] * pair.voxel_ml
     outlines = pair.coverage[:, MASS][:, border]
-    signal = matched_signals(pair, pair.canal)
-    purity = np.moveaxis(pair.coverage[:, :, pair.canal], 1, 2).astype(np.float64) ** 2
-    looks = tissue_signals(signal, purity)
+    signal, looks = matched_signals(pair, pair.canal)
     neighbour = _neighbours(pair)[:, border].T @ looks.means[:MASS]
     contrast = looks.means[MASS] - neighbour
     direction = contrast @ looks.inverse_covariance

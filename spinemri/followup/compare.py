@@ -15,7 +15,7 @@ from spinemri.followup.compatibility import (
     same_study,
     series_flags,
 )
-from spinemri.followup.decision import decide, without_pairing
+from spinemri.followup.decision import decide, decide_outlined_once, without_pairing
 from spinemri.followup.paired import paired_change
 from spinemri.followup.radiotherapy import Radiotherapy
 from spinemri.followup.record import Comparison, PairedEstimateRecord, TimepointRecord, VerdictBasis
@@ -80,19 +80,23 @@ def pair_change(earlier: StudyResult, later: StudyResult) -> Change:
     -------
     Change
         `not_assessable` for different patients, the same study twice, a mass not covered by both fields of view,
-        or a finding of severity error at either visit. Where both masses are measured the paired change decides, if
-        there is one.
+        or a finding of severity error at either visit. The paired change decides where there is one: also of a mass
+        that only one visit's outline shows, if the images show it at both.
     """
-    reason = _obstacle(earlier, later)
-    if reason:
+    if reason := _obstacle(earlier, later):
         return not_assessable(reason)
     correlation = error_correlation(earlier, later)
     unpaired = mass_change(earlier.measurements.mass, later.measurements.mass, correlation=correlation)
-    volume = LogVolume.from_record(earlier.measurements.mass)
-    if unpaired.percent is None or volume is None:
+    if unpaired.verdict == "not_assessable":
         return unpaired
     paired = paired_change(earlier, later, alike=not protocol_differences(earlier, later))
-    return without_pairing(unpaired, paired) if isinstance(paired, str) else decide(unpaired, volume, paired)
+    # Visits that were brought together show the whole mass; of others only the levels tell.
+    if isinstance(paired, str) and (levels := missing_levels(earlier, later)):
+        return not_assessable(f"the visits do not both cover {', '.join(levels)}, where the mass lies")
+    first, second = (LogVolume.from_record(visit.measurements.mass) for visit in (earlier, later))
+    if first and second:
+        return without_pairing(unpaired, paired) if isinstance(paired, str) else decide(unpaired, first, paired)
+    return unpaired if isinstance(paired, str) else decide_outlined_once(unpaired, first, second, paired)
 
 
 def _obstacle(earlier: StudyResult, later: StudyResult) -> str:
@@ -100,8 +104,6 @@ def _obstacle(earlier: StudyResult, later: StudyResult) -> str:
         return "the studies belong to different patients"
     if same_study(earlier, later):
         return "both visits are the same study"
-    if levels := missing_levels(earlier, later):
-        return f"the visits do not both cover {', '.join(levels)}, where the mass lies"
     codes = [flag.code for visit in (earlier, later) for flag in visit.measurements.quality.flags if _is_error(flag)]
     return f"a visit carries {', '.join(dict.fromkeys(codes))}" if codes else ""
 

@@ -6,12 +6,12 @@ import math
 from dataclasses import replace
 
 from spinemri.errors import Flag, Severity
-from spinemri.followup.change import Z_95, Change, LogVolume, Pairing
+from spinemri.followup.change import DETECTION_LIMIT_ML, Z_95, Change, LogVolume, Pairing
 from spinemri.followup.paired import PairedChange
 from spinemri.followup.record import Verdict
 from spinemri.measure.record import Interval
 
-__all__ = ["decide", "without_pairing"]
+__all__ = ["decide", "decide_outlined_once", "without_pairing"]
 
 _GOOD_CONTRAST = 0.6
 
@@ -56,6 +56,47 @@ def decide(change: Change, earlier: LogVolume, paired: PairedChange) -> Change:
         flags=(*change.flags, *_flags(paired, disagree=bool(apart))),
         pairing=Pairing(percent, interval, estimates),
     )
+
+
+def decide_outlined_once(
+    change: Change, earlier: LogVolume | None, later: LogVolume | None, paired: PairedChange
+) -> Change:
+    """Let the images decide where one visit's outline shows the mass and the other's does not.
+
+    Parameters
+    ----------
+    change : Change
+        From the outlines: a new mass, or one that is gone.
+    earlier, later : LogVolume or None
+        One of them.
+    paired : PairedChange
+        From the images.
+
+    Returns
+    -------
+    Change
+        As it was where the images, too, show less than `DETECTION_LIMIT_ML` at the other visit. Else the other visit's
+        outline has missed the mass: the paired change decides, and a flag says so.
+    """
+    baseline = earlier or _before(later, paired)
+    remains_ml = baseline.volume_ml + (paired.change_ml if earlier else 0.0) if baseline else 0.0
+    if baseline is None or remains_ml < DETECTION_LIMIT_ML:
+        return change
+    missed = "later" if earlier else "earlier"
+    flag = Flag(
+        "MASS_OUTLINED_ONCE",
+        f"The outline of the {missed} visit misses the mass, but its images show about {remains_ml:.1f} ml where the "
+        "other visit has it. The change is that of the images alone. Correct the mask of that visit and measure again.",
+    )
+    return decide(replace(change, flags=(flag,)), baseline, paired)
+
+
+def _before(later: LogVolume | None, paired: PairedChange) -> LogVolume | None:
+    """Volume at the earlier visit by the later one's and the change; None where nothing is left."""
+    if later is None or later.volume_ml <= paired.change_ml:
+        return None
+    volume_ml = later.volume_ml - paired.change_ml
+    return LogVolume(volume_ml, math.hypot(later.volume_ml * later.log_sd, paired.sd_ml) / volume_ml)
 
 
 def _percent(change_ml: float, sd_ml: float, earlier: LogVolume) -> tuple[float, Interval]:

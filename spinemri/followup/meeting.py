@@ -96,7 +96,7 @@ def _usable(visit: Visit, role: Role) -> bool:
 
 
 def meet(earlier: Visit, later: Visit) -> Meeting | str:
-    """Register two visits that each have a measured mass.
+    """Register two visits around the mass that was measured at both or one of them.
 
     Parameters
     ----------

@@ -3,6 +3,10 @@
 The signals of a tissue are means over both visits, so that both are read alike. Between visits they may differ, by the
 scanner's gain or by treatment: that difference is measured on voxels that are the same tissue at both visits. There
 it is precise, as texture cancels.
+
+Where an outline missed a part of the mass, that part would count as what it was taken for and make the mass look like
+it. Outlines are therefore only where expectation-maximisation starts (Dempster, Laird and Rubin 1977): voxels come to
+count for the tissue that they look like.
 """
 
 from __future__ import annotations
@@ -14,13 +18,15 @@ from numpy.typing import NDArray
 
 from spinemri.followup.sampled_pair import CLASSES, SampledPair
 
-__all__ = ["TissueSignals", "matched_signals", "tissue_signals"]
+__all__ = ["TissueSignals", "matched_signals", "settled_signals", "tissue_signals"]
 
 Array = NDArray[np.float64]
 
 _PURE = 0.85
 _ENOUGH_VOXELS = 100.0
 _VARIANCE_FLOOR = 1e-3
+_ROUNDS = 3
+_PRIOR_FLOOR = 0.02
 
 
 @dataclass(frozen=True, eq=False)
@@ -43,9 +49,16 @@ class TissueSignals:
         apart = self.means[:-1] - self.means[-1]
         return np.asarray(np.einsum("ci,ij,cj->c", apart, self.inverse_covariance, apart))
 
+    def shares(self, signal: Array, prior: Array) -> Array:
+        """Probability of every class, (2, n, 4), by the signals (2, n, s) and the probability before, (n, 4)."""
+        away = signal[:, :, None] - self.means
+        log_density = -0.5 * np.einsum("vnci,ij,vncj->vnc", away, self.inverse_covariance, away)
+        share = prior * np.exp(log_density - log_density.max(2, keepdims=True))
+        return np.asarray(share / share.sum(2, keepdims=True))
 
-def matched_signals(pair: SampledPair, region: NDArray[np.bool_]) -> Array:
-    """Signals of both visits in a region, the later visit's brought to the earlier one's scale and both to the mean.
+
+def matched_signals(pair: SampledPair, region: NDArray[np.bool_]) -> tuple[Array, TissueSignals]:
+    """Signals of both visits in a region, both brought to the mean of their scales, and what tissues look like in them.
 
     Parameters
     ----------
@@ -54,16 +67,29 @@ def matched_signals(pair: SampledPair, region: NDArray[np.bool_]) -> Array:
 
     Returns
     -------
-    (2, n, s) ndarray
+    signal : (2, n, s) ndarray
+    looks : TissueSignals
     """
     signal = np.moveaxis(pair.signal[:, :, region], 1, 2).astype(np.float64)
-    share = np.minimum(*pair.coverage[:, :, region])
-    total = pair.coverage.sum(1).mean(0)[region]
+    coverage = np.moveaxis(pair.coverage[:, :, region], 1, 2).astype(np.float64)
+    mixture = _mixture(coverage)
+    same = _same_tissue(coverage, settled_signals(signal, coverage).shares(signal, mixture + _PRIOR_FLOOR))
     # Between pure voxels the shift is that of the tissues that share the voxel.
-    shift = np.stack([_shift(signal, row > _PURE) for row in share])
-    mixture = pair.coverage[:, :, region].mean(0).T / np.maximum(total, 1e-3)[:, None]
-    half = 0.5 * mixture @ shift
-    return np.stack([signal[0] + half, signal[1] - half])
+    half = 0.5 * mixture @ np.stack([_shift(signal, column) for column in same.T])
+    matched = np.stack([signal[0] + half, signal[1] - half])
+    return matched, settled_signals(matched, coverage)
+
+
+def _mixture(coverage: Array) -> Array:
+    """Shares of the tissues in each voxel, mean of both visits, (n, 4)."""
+    mean = coverage.mean(0)
+    return np.asarray(mean / np.maximum(mean.sum(1, keepdims=True), 1e-3))
+
+
+def _same_tissue(coverage: Array, shares: Array) -> NDArray[np.bool_]:
+    """Which voxels are one tissue, and no other, at both visits by the outlines, and look like it, (n, 4)."""
+    likely = shares.argmax(2) == coverage.argmax(2)
+    return np.asarray((coverage.min(0) > _PURE) & likely.all(0)[:, None])
 
 
 def _shift(signal: Array, pure: NDArray[np.bool_]) -> Array:
@@ -98,3 +124,27 @@ def tissue_signals(signal: Array, weight: Array) -> TissueSignals:
     covariance /= max(float(share.sum()), 1.0)
     inverse = np.linalg.inv(covariance + _VARIANCE_FLOOR * np.eye(len(covariance)))
     return TissueSignals(means, np.asarray(inverse, np.float64))
+
+
+def settled_signals(signal: Array, coverage: Array) -> TissueSignals:
+    """Tissue signals that an outline which has missed something does not blur.
+
+    The mean of both visits' coverages is the prior, the same at both, so that neither visit is read with favour. Voxels
+    count by the square of their probability: those that two tissues share say little.
+
+    Parameters
+    ----------
+    signal : (2, n, s) ndarray
+    coverage : (2, n, 4) ndarray
+        Of each voxel by `CLASSES`, 0..1.
+
+    Returns
+    -------
+    TissueSignals
+    """
+    content = coverage.sum(2, keepdims=True)
+    prior = _mixture(coverage) + _PRIOR_FLOOR
+    looks = tissue_signals(signal, coverage**2)
+    for _ in range(_ROUNDS):
+        looks = tissue_signals(signal, content * looks.shares(signal, prior) ** 2)
+    return looks

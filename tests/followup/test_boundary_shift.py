@@ -54,3 +54,26 @@ def test_a_mass_that_only_looks_different_has_not_changed():
     brighter = pair.signal.copy()
     brighter[1] += 0.25 * pair.coverage[1, 3]
     assert abs(boundary_shift(replace(pair, signal=brighter)).change_ml) < 0.05 * LENGTH_MM / 1000
+
+
+def _missed(pair, visit, share=1.0):
+    """The pair with an outline that has called the upper part of the mass at one visit fat."""
+    coverage = pair.coverage.copy()
+    rows = slice(int(coverage.shape[-1] * (1 - share)), None)
+    coverage[visit, 2, ..., rows] += coverage[visit, 3, ..., rows]
+    coverage[visit, 3, ..., rows] = 0.0
+    return replace(pair, coverage=coverage)
+
+
+@pytest.mark.parametrize("visit", [0, 1])
+@pytest.mark.parametrize("share", [0.3, 1.0])
+@pytest.mark.parametrize("shift_mm", [0.0, 1.0])
+def test_what_one_outline_has_missed_is_no_change(visit, share, shift_mm):
+    pair = _missed(sampled_pair((17.3, 17.3 + shift_mm)), visit, share)
+    whole_ml = 10.7 * LENGTH_MM / 1000
+    assert boundary_shift(pair).change_ml == pytest.approx(-shift_mm * LENGTH_MM / 1000, abs=0.08 * share * whole_ml)
+
+
+def test_a_mass_that_is_gone_is_gone():
+    pair = sampled_pair((17.3, 28.0))
+    assert boundary_shift(pair).change_ml == pytest.approx(-10.7 * LENGTH_MM / 1000, rel=0.1)

@@ -8,6 +8,7 @@ from spinemri.anatomy.model import Centreline
 from spinemri.errors import UsageError
 from spinemri.followup import Radiotherapy, compare_results
 from spinemri.followup.change import SHARED_CORRELATION, LogVolume, volume_change
+from spinemri.followup.paired import PairedEstimate, combined
 from spinemri.intake.model import Role
 from spinemri.measure.record import ExtentRecord, FlagRecord
 from spinemri.volume import Volume
@@ -104,6 +105,24 @@ def test_a_follow_up_that_leaves_out_part_of_the_mass_is_not_assessable(make):
     assert comparison.timepoints[1].verdict == "not_assessable"
     message = next(f.message for f in comparison.quality.flags if f.code == "COVERAGE_DIFFERS")
     assert "T5, T6" in message
+
+
+def test_visits_brought_together_show_the_mass_whatever_the_levels_say(make, monkeypatch):
+    whole = combined([PairedEstimate("outlines", -3.0, 0.3)])
+    monkeypatch.setattr("spinemri.followup.compare.paired_change", lambda *_, **__: whole)
+    levels = make.levels(tuple(f"T{n}" for n in range(6, 13)))
+    comparison = compare_results([make.result(), make.result(make.mass(3.0), date="2024-04-01", levels=levels)], None)
+    assert (comparison.timepoints[1].verdict, comparison.timepoints[1].verdict_basis) == ("decreased", "paired")
+    assert "COVERAGE_DIFFERS" in codes(comparison)
+
+
+def test_a_mass_that_one_outline_misses_is_not_called_gone(make, monkeypatch):
+    still_there = combined([PairedEstimate("boundary_shift", -0.1, 0.3)])
+    monkeypatch.setattr("spinemri.followup.compare.paired_change", lambda *_, **__: still_there)
+    comparison = compare_results([make.result(), make.result(make.mass(None), date="2024-04-01")], None)
+    visit = comparison.timepoints[1]
+    assert (visit.verdict, visit.verdict_basis, visit.change_percent) == ("not_distinguishable", "paired", None)
+    assert codes(comparison) == ["MASS_OUTLINED_ONCE"]
 
 
 def test_a_shifted_field_of_view_that_still_covers_the_mass_is_compared(make):

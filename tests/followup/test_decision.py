@@ -1,8 +1,8 @@
 import pytest
 
-from spinemri.errors import Severity
+from spinemri.errors import Flag, Severity
 from spinemri.followup.change import Change, LogVolume
-from spinemri.followup.decision import decide, without_pairing
+from spinemri.followup.decision import decide, decide_outlined_once, without_pairing
 from spinemri.followup.paired import PairedEstimate, combined
 
 VOLUME = LogVolume(10.0, 0.1)
@@ -70,3 +70,34 @@ def test_without_a_paired_change_the_reason_stands_beside_the_verdict():
     change = without_pairing(UNPAIRED, "no sagittal sequence was taken at both visits")
     assert (change.verdict, change.pairing) == ("not_distinguishable", None)
     assert "no sagittal sequence" in change.flags[0].message
+
+
+GONE = Change("decreased", flags=(Flag("MASS_NOT_FOUND_AT_FOLLOWUP", "gone"),))
+NEW = Change("increased", flags=(Flag("NEW_MASS", "new"),))
+
+
+def test_a_mass_that_the_later_outline_misses_is_compared_by_the_images():
+    change = decide_outlined_once(GONE, VOLUME, None, paired(-0.5))
+    assert (change.verdict, change.percent, codes(change)) == ("not_distinguishable", None, ["MASS_OUTLINED_ONCE"])
+    assert change.pairing.percent == pytest.approx(-5.0)
+    assert "later" in change.flags[0].message
+    assert "9.5 ml" in change.flags[0].message
+
+
+def test_a_mass_that_the_earlier_outline_misses_refers_to_what_the_images_show_of_it():
+    change = decide_outlined_once(NEW, None, VOLUME, paired(2.0))
+    assert (change.verdict, codes(change)) == ("increased", ["MASS_OUTLINED_ONCE"])
+    assert change.pairing.percent == pytest.approx(25.0)
+    assert "earlier" in change.flags[0].message
+    # The baseline carries the error of the later volume and that of the change.
+    low, high = change.pairing.ci95_percent
+    log_sd = (1.0**2 + 0.4**2) ** 0.5 / 8.0
+    assert (high - low) / 2 == pytest.approx(1.96 * ((0.4 / 0.08) ** 2 + (25.0 * log_sd) ** 2) ** 0.5)
+
+
+@pytest.mark.parametrize(
+    ("outlines", "earlier", "later", "change_ml"),
+    [(GONE, VOLUME, None, -9.8), (NEW, None, VOLUME, 9.8), (NEW, None, VOLUME, 10.5)],
+)
+def test_what_the_images_do_not_show_either_is_gone_or_new(outlines, earlier, later, change_ml):
+    assert decide_outlined_once(outlines, earlier, later, paired(change_ml)) is outlines

@@ -5,7 +5,15 @@ import numpy as np
 import pytest
 from sampled_pairs import LENGTH_MM, SHAPE, sampled_pair
 
-from spinemri.followup.paired import ERROR_CORRELATION, ESTIMATE_SD_MM, PairedEstimate, combined, compare_pair
+from spinemri.followup.paired import (
+    ERROR_CORRELATION,
+    ESTIMATE_SD_MM,
+    OUTLINED_ONCE_SD_MM,
+    PairedEstimate,
+    combined,
+    compare_outlined_once,
+    compare_pair,
+)
 
 
 def test_all_estimates_find_the_shift_of_the_border():
@@ -63,3 +71,36 @@ def test_estimates_further_apart_than_their_intervals_disagree(apart, expected):
     near = PairedEstimate("c", 0.5 * apart * limit, 0.5)
     found = combined([PairedEstimate("a", 0.0, 0.1), PairedEstimate("b", apart * limit, 0.2), near])
     assert found.disagreeing == expected
+    if expected:
+        # One of them is grossly wrong, and nothing says which.
+        assert found.change_ml == pytest.approx(0.5 * apart * limit)
+
+
+def outlined_once(pair, visit=1):
+    """The pair whose outline at one visit has called all of the mass fat."""
+    coverage = pair.coverage.copy()
+    coverage[visit, 2] += coverage[visit, 3]
+    coverage[visit, 3] = 0.0
+    return replace(pair, coverage=coverage)
+
+
+@pytest.mark.parametrize("visit", [0, 1])
+def test_the_images_tell_how_much_of_a_mass_an_outline_has_missed(visit):
+    found = compare_outlined_once(outlined_once(sampled_pair((17.3, 18.3)), visit))
+    assert [estimate.method for estimate in found.estimates] == ["boundary_shift"]
+    assert found.change_ml == pytest.approx(-1.0 * LENGTH_MM / 1000, abs=1.96 * found.sd_ml)
+    # The slab has two large faces; its border at the wall counts, too.
+    assert found.sd_ml == pytest.approx(2 * LENGTH_MM * OUTLINED_ONCE_SD_MM / 1000, rel=0.1)
+
+
+def test_without_contrast_nothing_is_said_of_a_missed_mass():
+    assert "images do not tell" in compare_outlined_once(
+        outlined_once(sampled_pair((17.3, 17.3), looks=np.ones((4, 1))))
+    )
+
+
+def test_a_missed_mass_that_lies_outside_the_canal_is_left_to_the_outlines():
+    pair = outlined_once(sampled_pair((17.3, 17.3)))
+    beyond = np.zeros((2, *SHAPE), np.float32)
+    beyond[0, :, 36:39] = 1.0
+    assert "outside the canal" in compare_outlined_once(replace(pair, outside=beyond))
