@@ -47,9 +47,13 @@ def tissues_of(images: dict[str, Volume]) -> dict[str, TissueMap]:
     """Segment every contrast, and fuse them as a study is."""
     maps = {}
     for contrast, image in images.items():
-        weighting, fat_suppressed, enhanced = CONTRASTS[contrast]
-        maps[contrast] = segment(image, weighting, fat_suppressed=fat_suppressed, contrast_enhanced=enhanced)
-    maps["all"] = fuse((maps[contrast], WEIGHTS[ROLES[contrast].value]) for contrast in images)
+        weighting, fat_suppressed, agent = CONTRASTS[contrast]
+        maps[contrast] = segment(image, weighting, fat_suppressed=fat_suppressed, contrast_enhanced=agent)
+    enhanced = [contrast for contrast in images if CONTRASTS[contrast][2]]
+    settled = maps | {
+        contrast: refine_where_found(maps[contrast], [images[contrast]], SETTINGS) for contrast in enhanced
+    }
+    maps["all"] = fuse((settled[contrast], WEIGHTS[ROLES[contrast].value]) for contrast in images)
     return maps
 
 

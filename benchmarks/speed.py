@@ -11,54 +11,75 @@ import resource
 import subprocess
 import sys
 import time
+from collections.abc import Iterator
 
 import numpy as np
 
 from spinemri.anatomy.centreline import find_centreline
+from spinemri.anatomy.model import TissueMap
 from spinemri.anatomy.network import model_sha256, segment
 from spinemri.config import Config
 from spinemri.mass.find import find_mass
 from spinemri.mass.refine import refine_where_found
 from spinemri.mass.segment import fuse
-from spinemri.phantom.training import training_stack
+from spinemri.phantom.geometry import build_geometry
+from spinemri.phantom.recipe import SequenceParameters
+from spinemri.phantom.render import render
+from spinemri.phantom.sampling import random_recipe, random_sequence
+from spinemri.phantom.stacks import stack_grid
 from spinemri.volume import Grid, Volume, resample
 
-SERIES = ("T2", "T1", "T1", "STIR", "T1")
+SERIES = ("T2", "T1", "STIR", "T2_fs", "T1_post_fs")
 SHAPE = (20, 512, 512)
 SPACING_MM = (4.0, 0.6, 0.6)
 LIMIT_SECONDS, LIMIT_MASS_SECONDS, LIMIT_GIB = 15.0, 5.0, 2.0
 
 
-def study() -> list[tuple[Volume, str, bool, bool]]:
-    """Acquire one generated patient in the contrast of every series, with what is known of it, on the same grid."""
+def study() -> list[tuple[Volume, SequenceParameters]]:
+    """Acquire one generated patient with a mass in every sequence, all on the same grid."""
+    recipe = random_recipe(np.random.default_rng(3), with_mass=True)
+    geometry = build_geometry(recipe)
+    grid = stack_grid(geometry, recipe.series[0])
+    affine = grid.affine.copy()
+    affine[:3, :3] *= np.array(SPACING_MM) / grid.spacing
+    affine[:3, 3] = grid.to_lps((np.array(grid.shape) - 1) / 2) - affine[:3, :3] @ ((np.array(SHAPE) - 1) / 2)
     series = []
-    for name in SERIES:
-        image, _, weighting, fat, agent = training_stack(np.random.default_rng(3), weighting=name, with_mass=True)
-        affine = image.affine.copy()
-        affine[:3, :3] *= np.array(SPACING_MM) / image.spacing
-        affine[:3, 3] = image.grid.to_lps((np.array(image.shape) - 1) / 2)
-        affine[:3, 3] -= affine[:3, :3] @ ((np.array(SHAPE) - 1) / 2)
-        series.append((resample(image, Grid(SHAPE, affine)), weighting, fat, agent))
+    for number, kind in enumerate(SERIES):
+        rng = np.random.default_rng(number)
+        sequence = random_sequence(rng, kind)
+        image, _ = render(geometry, grid, sequence, rng)
+        series.append((resample(image, Grid(SHAPE, affine)), sequence))
     return series
 
 
 def once() -> None:
-    """Segment and fuse, then find the mass; print seconds of both, the peak in GiB and the volume in ml."""
-    series = study()
+    """Segment and fuse, and find the mass; print seconds of both, the peak in GiB and the volume in ml."""
+    series, settings = study(), Config().mass
+    seconds: dict[str, float] = {"segment": 0.0, "mass": 0.0}
     model_sha256()
+
+    def maps() -> Iterator[tuple[TissueMap, float]]:
+        line = None
+        for image, sequence in series:
+            fat, agent = sequence.fat_suppressed, sequence.contrast_enhanced
+            tissues = segment(image, sequence.weighting, fat_suppressed=fat, contrast_enhanced=agent)
+            began = time.monotonic()
+            line = line or find_centreline(tissues)
+            if agent:
+                tissues = refine_where_found(tissues, [image], settings, centreline=line)
+            seconds["mass"] += time.monotonic() - began
+            yield tissues, 1.0
+
     began = time.monotonic()
-    tissues = fuse(
-        (segment(image, weighting, fat_suppressed=fat, contrast_enhanced=agent), 1.0)
-        for image, weighting, fat, agent in series
-    )
-    segmented = time.monotonic()
-    settings = Config().mass
-    refined = refine_where_found(tissues, [image for image, *_ in series], settings)
+    tissues = fuse(maps())
+    seconds["segment"] = time.monotonic() - began - seconds["mass"]
+    began = time.monotonic()
+    refined = refine_where_found(tissues, [image for image, _ in series], settings)
     mass = find_mass(refined, find_centreline(refined), settings)
-    found = time.monotonic()
+    seconds["mass"] += time.monotonic() - began
     peak = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1024**2
     volume_ml = float(mass.probability.array.sum()) * refined.grid.voxel_volume_mm3 / 1000
-    print(f"{segmented - began:.2f} {found - segmented:.2f} {peak:.2f} {volume_ml:.1f}")
+    print(f"{seconds['segment']:.2f} {seconds['mass']:.2f} {peak:.2f} {volume_ml:.1f}")
 
 
 def main() -> None:

@@ -47,9 +47,9 @@ class MassThresholds(Protocol):
 def find_mass(tissues: TissueMap, centreline: Centreline | None, settings: MassThresholds) -> Mass:
     """Decide whether there is a mass, and describe it.
 
-    Parts are connected regions where mass takes three tenths of the voxels or more. A part counts if its core, the
-    voxels that mass fills by half or more, holds the minimum volume, the probability that it exists reaches the
-    threshold, and it comes within 20 mm of the canal's centre. Each keeps the coverage within 3 mm or one and a half
+    Parts are connected regions where mass takes three tenths of the voxels or more. A part counts if it holds the
+    minimum volume and has a core, voxels that mass fills by half or more, if the probability that it exists reaches the
+    threshold, and if it comes within 20 mm of the canal's centre. Each keeps the coverage within 3 mm or one and a half
     slices of it, so that partial volume at its border counts towards the volume, in the neighbouring slices too.
 
     Parameters
@@ -71,7 +71,7 @@ def find_mass(tissues: TissueMap, centreline: Centreline | None, settings: MassT
     best = max((candidate.existence for candidate in found), default=0.0)
     kept = np.zeros(coverage.shape, dtype=bool)
     for candidate in found:
-        large = candidate.core_ml > 0.0 and candidate.core_ml >= settings.minimum_volume_ml
+        large = candidate.core_ml > 0.0 and candidate.volume_ml >= settings.minimum_volume_ml
         if large and candidate.existence >= settings.existence_threshold:
             kept[candidate.box] |= candidate.part
     if not kept.any():

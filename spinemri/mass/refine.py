@@ -18,7 +18,7 @@ from numpy.typing import NDArray
 from scipy import ndimage
 
 from spinemri.anatomy.centreline import find_centreline
-from spinemri.anatomy.model import TissueMap
+from spinemri.anatomy.model import Centreline, TissueMap
 from spinemri.anatomy.preparation import flatten_illumination
 from spinemri.mass.find import MassThresholds, find_mass
 from spinemri.mass.model import Mass
@@ -37,6 +37,7 @@ _CLASSES: tuple[tuple[Tissue, ...], ...] = (
 )
 _REACH_MM = 15.0
 _SURROUNDINGS_MM = 50.0
+_BESIDE_MM = 25.0
 _CANAL = 0.3
 _MINIMUM_COVERED = 0.8
 _PRIOR_WEIGHT = 1.3
@@ -46,7 +47,7 @@ _SMOOTHING_VOXELS = 0.6
 _ROUNDS = 6
 _MINIMUM_VOXELS = 30.0
 _VARIANCE_FLOOR = 1e-3
-_MINIMUM_SEQUENCES = 2
+_LEAST_SEPARATION_ALONE = 2.0
 _SPLIT_FLOOR = 1e-3
 _SUSPECTED = 0.02
 _CLICK_MM = 3.0
@@ -57,7 +58,11 @@ Point = tuple[float, float, float]
 
 
 def refine_where_found(
-    tissues: TissueMap, images: Sequence[Volume], settings: MassThresholds, click_lps_mm: Point | None = None
+    tissues: TissueMap,
+    images: Sequence[Volume],
+    settings: MassThresholds,
+    click_lps_mm: Point | None = None,
+    centreline: Centreline | None = None,
 ) -> TissueMap:
     """Look for a mass and, where there is one, decide once more how much of the canal near it is mass.
 
@@ -72,18 +77,36 @@ def refine_where_found(
     click_lps_mm : (x, y, z), optional
         A point in the mass, LPS mm. Where nothing was found, what lies there is taken for mass, and one sequence is
         enough.
+    centreline : Centreline, optional
+        Of the canal, if it is known; else it is found.
 
     Returns
     -------
     TissueMap
     """
-    suspected = _Suspicion(_SUSPECTED * settings.existence_threshold, settings.minimum_volume_ml)
-    mass = find_mass(tissues, find_centreline(tissues), suspected)
+    canal = _canal(tissues.coverage) > _CANAL
+    if not canal.any():
+        return tissues
+    box = box_around(canal, tissues.grid.spacing, _BESIDE_MM)
+    part = replace(tissues, coverage=tissues.coverage[(slice(None), *box)], affine=tissues.grid.part(box).affine)
+    line = centreline or find_centreline(part)
+    mass = find_mass(part, line, _Suspicion(_SUSPECTED * settings.existence_threshold, settings.minimum_volume_ml))
     if click_lps_mm is None or _holds(mass, click_lps_mm):
-        return refine_canal(tissues, mass, images)
+        refined = refine_canal(part, mass, images)
+    else:
+        refined = _at_click(part, images, settings, click_lps_mm)
+    if refined is part:
+        return tissues
+    coverage = tissues.coverage.copy()
+    coverage[(slice(None), *box)] = refined.coverage
+    return replace(tissues, coverage=coverage)
+
+
+def _at_click(tissues: TissueMap, images: Sequence[Volume], settings: MassThresholds, click_lps_mm: Point) -> TissueMap:
+    """Outline what a person points at where nothing was found."""
     told = _told(tissues, click_lps_mm)
     mass = find_mass(told, find_centreline(told), settings)
-    return refine_canal(told, mass, images, fewest=1, reach_mm=_CLICK_REACH_MM)
+    return refine_canal(told, mass, images, least_separation=0.0, reach_mm=_CLICK_REACH_MM)
 
 
 @dataclass(frozen=True)
@@ -122,14 +145,15 @@ def refine_canal(
     mass: Mass,
     images: Sequence[Volume],
     *,
-    fewest: int = _MINIMUM_SEQUENCES,
+    least_separation: float = _LEAST_SEPARATION_ALONE,
     reach_mm: float = _REACH_MM,
 ) -> TissueMap:
     """Decide once more how much of the canal near a mass is mass.
 
     Bone, disc, mass and everything else outside the canal keep their coverage, and the canal as a whole keeps its own:
-    only its division changes, and only near the mass. One sequence alone may not tell mass from cord at all:
-    with fewer than two nothing changes, unless the caller asks for it.
+    only its division changes, and only near the mass. One sequence alone may not tell mass from cord at all, as T1
+    before contrast agent: then nothing changes. After contrast agent it tells them well, and outlines a mass better
+    than the network does (`docs/results.md`).
 
     Parameters
     ----------
@@ -139,8 +163,9 @@ def refine_canal(
         Found in `tissues`, on its grid. Without one, nothing changes.
     images : sequence of Volume
         Aligned canonical images of one visit, any intensity scale; one that misses much of the region is not used.
-    fewest : int
-        Number of sequences below which nothing changes.
+    least_separation : float
+        Squared Mahalanobis distance between the mass and what resembles it most, below which one sequence alone
+        changes nothing.
     reach_mm : float
         Distance from the mass up to which the division changes.
 
@@ -155,10 +180,12 @@ def refine_canal(
     distance = ndimage.distance_transform_edt(~seed[box], sampling=tissues.grid.spacing)
     region = (_canal(tissues.coverage[(slice(None), *box)]) > _CANAL) & (distance <= _SURROUNDINGS_MM)
     signals, region = _signals(images, tissues.grid, box, region)
-    if signals.shape[1] < fewest:
+    if signals.shape[1] == 0:
         return tissues
     before = _by_class(tissues.coverage[(slice(None), *box)], region)
-    after = _shares(before, signals, region)
+    after, separation = _shares(before, signals, region)
+    if signals.shape[1] == 1 and separation < least_separation:
+        return tissues
     near = (distance <= reach_mm)[region][:, None]
     return _with_mass(tissues, box, region, before, np.where(near, after, before))
 
@@ -186,49 +213,50 @@ def _signals(
     return np.stack(columns, axis=1) if columns else np.zeros((int(covered.sum()), 0)), covered
 
 
-def _shares(coverage: FloatArray, signals: FloatArray, region: NDArray[np.bool_]) -> FloatArray:
-    """Fit the mixture and return new coverages of the classes, (voxels, classes), the same sum per voxel."""
+def _shares(coverage: FloatArray, signals: FloatArray, region: NDArray[np.bool_]) -> tuple[FloatArray, float]:
+    """Fit the mixture; return new coverages, (voxels, classes), the same sum per voxel, and the least separation."""
     total = coverage.sum(1, keepdims=True)
     prior = coverage / np.maximum(total, 1e-6)
     log_prior = _PRIOR_WEIGHT * np.log((prior + _PRIOR_FLOOR) / (1 + prior.shape[1] * _PRIOR_FLOOR))
-    share = prior
+    share, separation = prior, 0.0
     for _ in range(_ROUNDS):
         weight = share**2 * total
         if weight[:, -1].sum() < _MINIMUM_VOXELS:
-            return coverage
-        evidence = _smooth(_log_likelihood(signals, weight), region)
+            return coverage, 0.0
+        density, separation = _log_likelihood(signals, weight)
+        evidence = _smooth(density, region)
         log_share = log_prior + evidence
         share = np.exp(log_share - log_share.max(1, keepdims=True))
         share /= share.sum(1, keepdims=True)
-    after: FloatArray = share * total
-    return after
+    return share * total, separation
 
 
-def _log_likelihood(signals: FloatArray, weight: FloatArray) -> FloatArray:
-    """Log density of each voxel under each class, (voxels, classes).
+def _log_likelihood(signals: FloatArray, weight: FloatArray) -> tuple[FloatArray, float]:
+    """Log density of each voxel under each class, (voxels, classes), and how far the nearest class lies from the mass.
 
     Scaled down where classes lie so far apart that a voxel half filled would be given away whole: at a squared
     Mahalanobis distance of about 5 the share follows the filling; up to four times that, grown and generated masses
     were outlined better.
     """
-    amount = np.maximum(weight.sum(0), 1.0)
-    means = (weight.T @ signals) / amount[:, None]
+    amount = weight.sum(0)
+    means = (weight.T @ signals) / np.maximum(amount, 1.0)[:, None]
     centred = signals[:, None] - means
     covariance = np.einsum("nc,nci,ncj->ij", weight, centred, centred) / weight.sum()
     inverse = np.linalg.inv(covariance + _VARIANCE_FLOOR * np.eye(signals.shape[1]))
     apart = means[:-1] - means[-1]
-    separation = float(np.einsum("ci,ij,cj->c", apart, inverse, apart).max())
-    scale = min(1.0, _LARGEST_SEPARATION / max(separation, 1e-6))
+    separation = np.einsum("ci,ij,cj->c", apart, inverse, apart)
+    scale = min(1.0, _LARGEST_SEPARATION / max(float(separation.max()), 1e-6))
     density: FloatArray = -0.5 * scale * np.einsum("nci,ij,ncj->nc", centred, inverse, centred)
-    return density
+    present = separation[amount[:-1] >= _MINIMUM_VOXELS]
+    return density, float(present.min()) if present.size else 0.0
 
 
 def _smooth(values: FloatArray, region: NDArray[np.bool_]) -> FloatArray:
     """Average over neighbours in the slice that belong to the region, against noise."""
     sigma = (0.0, _SMOOTHING_VOXELS, _SMOOTHING_VOXELS)
-    share = ndimage.gaussian_filter(region.astype(np.float64), sigma)[region]
+    share = ndimage.gaussian_filter(region.astype(np.float32), sigma)[region]
     smooth = np.empty_like(values)
-    plane = np.zeros(region.shape)
+    plane = np.zeros(region.shape, dtype=np.float32)
     for column in range(values.shape[1]):
         plane[region] = values[:, column]
         smooth[:, column] = ndimage.gaussian_filter(plane, sigma)[region] / share

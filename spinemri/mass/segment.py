@@ -2,14 +2,17 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 
 import numpy as np
 from numpy.typing import NDArray
 
-from spinemri.anatomy.model import TissueMap
+from spinemri.anatomy.centreline import find_centreline
+from spinemri.anatomy.model import Centreline, TissueMap
 from spinemri.anatomy.network import segment
 from spinemri.intake.model import SAGITTAL_ROLES, Role, Stack
+from spinemri.mass.find import MassThresholds
+from spinemri.mass.refine import refine_where_found
 from spinemri.nomenclature import Tissue
 from spinemri.volume import Grid, Volume, resample
 
@@ -18,17 +21,23 @@ __all__ = ["fuse", "fused_roles", "segment_study"]
 _MASS = [Tissue.MASS_CANAL, Tissue.MASS_OUTSIDE]
 _OTHERS = [tissue for tissue in Tissue if tissue not in _MASS]
 _LEAST = 1e-12
-_CORRELATION = 0.25
+_CORRELATION = 0.1
 """Of the errors of two sequences, so that three count as two; compared with none on grown and generated masses."""
 
 
 def segment_study(
-    images: Mapping[Role, tuple[Volume, Stack]], primary: Role, weights: Mapping[Role, float]
+    images: Mapping[Role, tuple[Volume, Stack]],
+    primary: Role,
+    weights: Mapping[Role, float],
+    mass: MassThresholds | None = None,
 ) -> TissueMap:
     """Segment every sagittal stack that shares the primary's frame of reference, and fuse.
 
     Each stack is segmented in its own native space, then its coverages are resampled to the primary grid and
     fused. Patients may move between series: no correction is made here.
+
+    After contrast agent the signals of one stack tell a mass from all that adjoins it: its outline is settled by them
+    before the others, which may see less of it, have their say.
 
     Parameters
     ----------
@@ -38,6 +47,8 @@ def segment_study(
         The stack whose grid the result lies on.
     weights : mapping of Role to float
         Relative weight of each role; 0 leaves it out. The primary counts as 1 if it has no weight.
+    mass : MassThresholds, optional
+        When a mass counts; None if none is looked for.
 
     Returns
     -------
@@ -45,7 +56,26 @@ def segment_study(
     """
     volumes = {role: volume for role, (volume, _) in images.items()}
     roles = fused_roles(volumes, primary, weights)
-    return fuse((_segment(*images[role]), weights.get(role, 1.0) or 1.0) for role in roles)
+    return fuse(_maps([(*images[role], weights.get(role, 1.0) or 1.0) for role in roles], mass))
+
+
+def _maps(
+    series: Sequence[tuple[Volume, Stack, float]], mass: MassThresholds | None
+) -> Iterator[tuple[TissueMap, float]]:
+    """Segment one stack after the other, the primary first; it shows where the canal is."""
+    line: Centreline | None = None
+    for number, (volume, stack, weight) in enumerate(series):
+        tissues = segment(
+            volume,
+            stack.weighting.value,
+            fat_suppressed=stack.fat_suppressed,
+            contrast_enhanced=stack.contrast_enhanced,
+        )
+        if mass and len(series) > 1:
+            line = line if number else find_centreline(tissues)
+            if line and stack.contrast_enhanced:
+                tissues = refine_where_found(tissues, [volume], mass, centreline=line)
+        yield tissues, weight
 
 
 def fused_roles(images: Mapping[Role, Volume], primary: Role, weights: Mapping[Role, float]) -> tuple[Role, ...]:
@@ -73,15 +103,6 @@ def fused_roles(images: Mapping[Role, Volume], primary: Role, weights: Mapping[R
         and images[role].frame_of_reference_uid == frame
     ]
     return (primary, *others)
-
-
-def _segment(volume: Volume, stack: Stack) -> TissueMap:
-    return segment(
-        volume,
-        stack.weighting.value,
-        fat_suppressed=stack.fat_suppressed,
-        contrast_enhanced=stack.contrast_enhanced,
-    )
 
 
 def fuse(maps: Iterable[tuple[TissueMap, float]]) -> TissueMap:

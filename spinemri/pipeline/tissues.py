@@ -81,7 +81,8 @@ def _segmented(study: Study, images: Mapping[Role, Volume], used: Sequence[Role]
     """Segment these sagittal stacks, fuse, and where that shows a mass look at the canal once more."""
     settings = options.config.mass if options.mass_seed_lps_mm is None else accept_any(options.config.mass)
     primary, weights = used[0], _weights(options)
-    tissues = segment_study({role: (images[role], stack_of(study, role)) for role in used}, primary, weights)
+    stacks = {role: (images[role], stack_of(study, role)) for role in used}
+    tissues = segment_study(stacks, primary, weights, options.config.mass if options.with_mass else None)
     if not options.with_mass:
         return tissues
     return refine_where_found(tissues, [images[role] for role in used], settings, options.mass_seed_lps_mm)

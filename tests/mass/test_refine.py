@@ -129,10 +129,20 @@ def test_a_sequence_that_misses_the_region_is_left_out() -> None:
     np.testing.assert_array_equal(refine_canal(found, _mass(found), [*images, absent]).coverage, two.coverage)
 
 
-def test_one_sequence_alone_does_not_overrule_the_network() -> None:
+def test_one_sequence_that_does_not_tell_mass_from_cord_does_not_overrule_the_network() -> None:
     truth = _truth()
     found = _hesitant(truth)
-    assert refine_canal(found, _mass(found), [_image(truth, "T2", 1)]) is found
+    alike = SIGNALS["T2"] | {8: SIGNALS["T2"][1]}
+    image = _image(truth, "T2", 1)
+    image = image.with_array(image.array + (alike[8] - SIGNALS["T2"][8]) * truth.coverage[Tissue.MASS_CANAL])
+    assert refine_canal(found, _mass(found), [image]) is found
+
+
+def test_one_sequence_that_tells_the_mass_from_all_else_outlines_it() -> None:
+    truth = _truth()
+    found = _hesitant(truth)
+    refined = refine_canal(found, _mass(found), [_image(truth, "T1 enhanced", 2)])
+    assert _ml(refined) == pytest.approx(_ml(truth), rel=0.15)
 
 
 def test_what_is_no_mass_is_divided_as_before() -> None:
