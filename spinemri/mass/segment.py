@@ -22,7 +22,7 @@ _MASS = [Tissue.MASS_CANAL, Tissue.MASS_OUTSIDE]
 _OTHERS = [tissue for tissue in Tissue if tissue not in _MASS]
 _LEAST = 1e-12
 _CORRELATION = 0.1
-"""Of the errors of two sequences, so that three count as two; compared with none on grown and generated masses."""
+"""Of the errors of two sequences, so that three count as two and a half; compared on grown and generated masses."""
 
 
 def segment_study(
