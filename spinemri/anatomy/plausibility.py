@@ -157,8 +157,8 @@ def _sacrum_on_top(tissues: TissueMap, curve: Curve) -> bool:
 
 
 def _depth_trend(levels: Levels, level_map: Volume, curve: Curve) -> float | None:
-    """Growth of depth per level; None with too few bodies. The outermost may be something else or cut."""
-    names = [vertebra.name for vertebra in levels.vertebrae[1:-1]]
+    """Growth of depth per level; None with too few whole bodies. The outermost may be something else."""
+    names = [vertebra.name if vertebra.complete else None for vertebra in levels.vertebrae[1:-1]]
     depths = {number: _depth_mm(level_map, vertebra_id(name), curve) for number, name in enumerate(names) if name}
     known = {number: depth for number, depth in depths.items() if depth is not None}
     return growth_per_level(known) if len(known) >= _MIN_BODIES else None

@@ -14,7 +14,7 @@ from spinemri.anatomy.plausibility import growth_per_level
 from spinemri.config import MassSettings
 from spinemri.mass.find import find_mass
 from spinemri.nomenclature import Tissue
-from spinemri.volume import Grid, Volume
+from spinemri.volume import Grid, Volume, resample
 
 PITCH_MM = 23.0
 THORACIC_MM = (22.7, 23.3, 24.3, 26.0, 27.4, 27.9, 29.3, 30.5, 31.9, 32.8)
@@ -192,3 +192,25 @@ def test_random_tissues_are_none() -> None:
     anatomy = build_anatomy(TissueMap.from_labels(Volume(labels, grid.affine)), hints=NO_HINTS)
     assert codes(anatomy) <= {"NO_CANAL", "NO_SPINE_SEEN"}
     assert_nothing_claimed(anatomy)
+
+
+def leaning_out_of_view(tissues: TissueMap, degrees: float, front_voxels: int) -> TissueMap:
+    """The map on a grid turned in the sagittal plane, without its front: a leaning spine runs out of the image there."""
+    grid = tissues.grid
+    _, j, k = ((n - 1) / 2 for n in grid.shape)
+    steps = np.eye(4)
+    cosine, sine = np.cos(np.radians(degrees)), np.sin(np.radians(degrees))
+    steps[1:3, 1:3] = [[cosine, -sine], [sine, cosine]]
+    steps[1:3, 3] = np.array([j, k]) - steps[1:3, 1:3] @ [j, k]
+    steps = steps @ np.array([[1, 0, 0, 0], [0, 1, 0, front_voxels], [0, 0, 1, 0], [0, 0, 0, 1]])
+    ni, nj, nk = grid.shape
+    seen = Grid((ni, nj - front_voxels, nk), grid.affine @ steps)
+    coverage = np.stack([resample(tissues.fraction(tissue), seen).array for tissue in Tissue])
+    coverage[0] += 1 - coverage.sum(0)
+    return TissueMap(coverage, seen.affine, tissues.frame_of_reference_uid)
+
+
+def test_bodies_that_the_field_of_view_cuts_in_front_are_no_inversion() -> None:
+    anatomy = build_anatomy(leaning_out_of_view(paint(), 10.0, 36), hints=NO_HINTS)
+    assert [vertebra.complete for vertebra in anatomy.levels.vertebrae] == [True] * 5 + [False] * 5
+    assert "UPSIDE_DOWN" not in codes(anatomy)
