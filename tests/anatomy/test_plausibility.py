@@ -195,7 +195,7 @@ def test_random_tissues_are_none() -> None:
 
 
 def leaning_out_of_view(tissues: TissueMap, degrees: float, front_voxels: int) -> TissueMap:
-    """The map on a grid turned in the sagittal plane, without its front, where a leaning spine runs out of the image."""
+    """The map on a grid turned in the sagittal plane, without its front, where a leaning spine leaves the image."""
     grid = tissues.grid
     _, j, k = ((n - 1) / 2 for n in grid.shape)
     steps = np.eye(4)
