@@ -74,7 +74,7 @@ class MassSettings(Settings):
     """
 
     existence_threshold: float = Field(0.5, ge=0, le=1)
-    minimum_volume_ml: float = Field(0.3, ge=0, le=100)
+    minimum_volume_ml: float = Field(0.2, ge=0, le=100)
     sequence_weights: SequenceWeights = SequenceWeights()
 
 

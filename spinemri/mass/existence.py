@@ -10,8 +10,8 @@ SMALLEST_CANDIDATE_ML = 0.02
 """Specks below this are not considered."""
 
 # Logistic regression on real scans without a mass and with grown ones (`benchmarks/mass_existence.py`).
-_INTERCEPT = -1.27
-_PER_COVERAGE = 22.0
+_INTERCEPT = -1.5
+_PER_COVERAGE = 21.9
 USUAL_COVERAGE = 0.6
 
 

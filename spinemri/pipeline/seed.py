@@ -7,12 +7,14 @@ from dataclasses import replace
 import cc3d
 import numpy as np
 from numpy.typing import NDArray
+from scipy import ndimage
 
 from spinemri.anatomy.model import TissueMap
 from spinemri.config import MassSettings
 from spinemri.errors import Flag
 from spinemri.nomenclature import Tissue
 from spinemri.pipeline.options import Point
+from spinemri.volume import Volume, box_around
 
 __all__ = ["accept_any", "keep_nearest", "without_mass"]
 
@@ -24,6 +26,9 @@ _HALF = 0.5
 
 _NEAR_MM = 20.0
 """A seed farther from any mass than this was hardly meant for it."""
+
+_ONE_MASS_MM = 15.0
+"""Parts no farther apart than this are one mass: around the sac it lies before and behind it."""
 
 _FAINT = Flag(
     "MASS_SEED_FAINT",
@@ -54,7 +59,7 @@ def without_mass(tissues: TissueMap, where: NDArray[np.bool_] | None = None) -> 
 
 
 def keep_nearest(tissues: TissueMap, seed_lps_mm: Point) -> tuple[TissueMap, tuple[Flag, ...]]:
-    """Keep only the component of the mass that lies nearest to a point.
+    """Keep only the mass that lies nearest to a point: the nearest component, and what has a core within 15 mm of it.
 
     Parameters
     ----------
@@ -75,9 +80,18 @@ def keep_nearest(tissues: TissueMap, seed_lps_mm: Point) -> tuple[TissueMap, tup
     distance = np.linalg.norm(fraction.grid.to_lps(voxels.astype(float)) - np.array(seed_lps_mm), axis=1)
     if not len(voxels) or distance.min() > _NEAR_MM:
         return without_mass(tissues), (_far(seed_lps_mm, distance),)
-    chosen = components[tuple(voxels[distance.argmin()])]
-    flags = () if fraction.array[components == chosen].max() >= _HALF else (_FAINT,)
-    return without_mass(tissues, (components != chosen) & (components > 0)), flags
+    chosen = components == components[tuple(voxels[distance.argmin()])]
+    flags = () if fraction.array[chosen].max() >= _HALF else (_FAINT,)
+    kept = chosen | _same_mass(chosen, components, fraction)
+    return without_mass(tissues, (components > 0) & ~kept), flags
+
+
+def _same_mass(chosen: NDArray[np.bool_], components: NDArray[np.integer], fraction: Volume) -> NDArray[np.bool_]:
+    """Components with a core near the chosen one."""
+    box = box_around(chosen, fraction.spacing, _ONE_MASS_MM)
+    near = ndimage.distance_transform_edt(~chosen[box], sampling=fraction.spacing) <= _ONE_MASS_MM
+    core = near & (fraction.array[box] >= _HALF)
+    return np.isin(components, np.setdiff1d(components[box][core], [0]))
 
 
 def _far(seed_lps_mm: Point, distance: NDArray[np.float64]) -> Flag:

@@ -45,6 +45,24 @@ def test_the_nearest_component_stays_and_the_other_becomes_its_surroundings(tiss
     np.testing.assert_allclose(other.canal.array, tissues.canal.array)
 
 
+@pytest.mark.parametrize(("gap_mm", "one"), [(12, True), (18, False)])
+@pytest.mark.parametrize("faint", [False, True])
+def test_parts_before_and_behind_the_sac_are_one_mass(
+    tissues: TissueMap, gap_mm: float, one: bool, faint: bool
+) -> None:
+    labels = tissues.labels.array.copy()
+    labels[np.isin(labels, (Tissue.MASS_CANAL, Tissue.MASS_OUTSIDE))] = Tissue.DURAL_SAC
+    front = slice(25 - round(gap_mm / 0.8), 27 - round(gap_mm / 0.8))
+    labels[3:5, 27:30, 20:40] = labels[3:5, front, 20:40] = Tissue.MASS_CANAL
+    ring = TissueMap.from_labels(tissues.labels.with_array(labels))
+    if faint:
+        ring.coverage[Tissue.DURAL_SAC, 3:5, front, 20:40] = 0.6
+        ring.coverage[Tissue.MASS_CANAL, 3:5, front, 20:40] = 0.4
+    kept, _ = keep_nearest(ring, _centre(ring.grid, (4.0, 28.0, 30.0)))
+    # A part without a core is left out: what a person points at counts however faint, what lies beside it does not.
+    assert kept.coverage[Tissue.MASS_CANAL].sum() == 2 * 3 * 20 + 2 * 2 * 20 * (one and not faint)
+
+
 def test_a_seed_far_from_any_mass_is_reported_with_the_distance(tissues: TissueMap) -> None:
     seed = _centre(tissues.grid, (4.0, 22.0, 30.0 + 19 + 45 / 0.8 + 45 / 0.8))
     kept, flags = keep_nearest(tissues, seed)
