@@ -50,6 +50,7 @@ _VARIANCE_FLOOR = 1e-3
 _LEAST_SEPARATION_ALONE = 2.0
 _SPLIT_FLOOR = 1e-3
 _SUSPECTED = 0.02
+_SUSPECTED_ML = 0.3
 _CLICK_MM = 3.0
 _CLICK_SHARE = 0.9
 _CLICK_REACH_MM = 40.0
@@ -73,7 +74,8 @@ def refine_where_found(
     images : sequence of Volume
         What they were fused from.
     settings : MassThresholds
-        A fiftieth of the probability is enough for a second look: sequences that disagree blur what is there.
+        A fiftieth of the probability is enough for a second look, at 0.3 ml or more: sequences that disagree blur what
+        is there.
     click_lps_mm : (x, y, z), optional
         A point in the mass, LPS mm. Where nothing was found, what lies there is taken for mass, and one sequence is
         enough.
@@ -90,7 +92,9 @@ def refine_where_found(
     box = box_around(canal, tissues.grid.spacing, _BESIDE_MM)
     part = replace(tissues, coverage=tissues.coverage[(slice(None), *box)], affine=tissues.grid.part(box).affine)
     line = centreline or find_centreline(part)
-    mass = find_mass(part, line, _Suspicion(_SUSPECTED * settings.existence_threshold, settings.minimum_volume_ml))
+    # A second look makes small specks of healthy canals surer than they are.
+    least_ml = settings.minimum_volume_ml if click_lps_mm else max(settings.minimum_volume_ml, _SUSPECTED_ML)
+    mass = find_mass(part, line, _Suspicion(_SUSPECTED * settings.existence_threshold, least_ml))
     if click_lps_mm is None or _holds(mass, click_lps_mm):
         refined = refine_canal(part, mass, images)
     else:
