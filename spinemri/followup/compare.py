@@ -90,8 +90,9 @@ def pair_change(earlier: StudyResult, later: StudyResult) -> Change:
     if unpaired.verdict == "not_assessable":
         return unpaired
     paired = paired_change(earlier, later, alike=not protocol_differences(earlier, later))
-    # Visits that were brought together show the whole mass; of others only the levels tell.
-    if isinstance(paired, str) and (levels := missing_levels(earlier, later)):
+    # Visits brought together may show the whole mass with what surrounds it; else only the levels tell.
+    seen = not isinstance(paired, str) and paired.wholly_seen
+    if not seen and (levels := missing_levels(earlier, later)):
         return not_assessable(f"the visits do not both cover {', '.join(levels)}, where the mass lies")
     first, second = (LogVolume.from_record(visit.measurements.mass) for visit in (earlier, later))
     if first and second:

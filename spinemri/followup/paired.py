@@ -99,6 +99,8 @@ class PairedChange:
         Part of the border of the mass, 0..1, where the images tell the mass from what adjoins it.
     roles : tuple of Role
         Sequences that both visits have.
+    wholly_seen : bool
+        Whether both fields of view hold the mass with 5 mm around it.
     """
 
     change_ml: float
@@ -107,6 +109,7 @@ class PairedChange:
     disagreeing: tuple[str, ...]
     contrast_share: float
     roles: tuple[Role, ...] = ()
+    wholly_seen: bool = True
 
 
 def paired_change(earlier: Visit, later: Visit, *, alike: bool) -> PairedChange | str:
@@ -132,7 +135,9 @@ def paired_change(earlier: Visit, later: Visit, *, alike: bool) -> PairedChange 
         return f"{100 * pair.lost_share:.0f} % of the mass lies outside the field of view of one visit"
     both = earlier.mass.status == later.mass.status == "measured"
     found = (compare_pair if both else compare_outlined_once)(pair, widened=1.0 if alike else UNLIKE_FACTOR)
-    return found if isinstance(found, str) else replace(found, roles=meeting.roles)
+    if isinstance(found, str):
+        return found
+    return replace(found, roles=meeting.roles, wholly_seen=pair.margin_lost_share <= _MOST_LOST)
 
 
 def compare_pair(pair: SampledPair, *, widened: float = 1.0) -> PairedChange:

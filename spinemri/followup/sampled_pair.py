@@ -46,6 +46,8 @@ class SampledPair:
         Filled by three tenths or more with `CLASSES` in the mean of both visits, and seen at both.
     lost_share : float
         Share of the mass of either visit, 0..1, that lies outside one of the fields of view.
+    margin_lost_share : float
+        The same of all within 5 mm of it.
     """
 
     spacing: tuple[float, float, float]
@@ -55,6 +57,7 @@ class SampledPair:
     near: NDArray[np.bool_]
     canal: NDArray[np.bool_]
     lost_share: float
+    margin_lost_share: float = 0.0
 
     @property
     def voxel_ml(self) -> float:
@@ -102,5 +105,10 @@ def sample_pair(meeting: Meeting, earlier: Visit, later: Visit) -> SampledPair:
         signal=np.where(seen, signal, 0.0).astype(np.float32),
         near=near & seen,
         canal=(coverage.sum(1).mean(0) > _CANAL) & seen,
-        lost_share=float((mass & ~seen).sum()) / max(int(mass.sum()), 1),
+        lost_share=_lost(mass, seen),
+        margin_lost_share=_lost(near, seen),
     )
+
+
+def _lost(wanted: NDArray[np.bool_], seen: NDArray[np.bool_]) -> float:
+    return float((wanted & ~seen).sum()) / max(int(wanted.sum()), 1)

@@ -116,6 +116,14 @@ def test_visits_brought_together_show_the_mass_whatever_the_levels_say(make, mon
     assert "COVERAGE_DIFFERS" in codes(comparison)
 
 
+def test_where_the_surroundings_of_the_mass_are_cut_the_levels_decide(make, monkeypatch):
+    scarcely = replace(combined([PairedEstimate("outlines", -3.0, 0.3)]), wholly_seen=False)
+    monkeypatch.setattr("spinemri.followup.compare.paired_change", lambda *_, **__: scarcely)
+    levels = make.levels(tuple(f"T{n}" for n in range(6, 13)))
+    comparison = compare_results([make.result(), make.result(make.mass(3.0), date="2024-04-01", levels=levels)], None)
+    assert comparison.timepoints[1].verdict == "not_assessable"
+
+
 def test_a_mass_that_one_outline_misses_is_not_called_gone(make, monkeypatch):
     still_there = combined([PairedEstimate("boundary_shift", -0.1, 0.3)])
     monkeypatch.setattr("spinemri.followup.compare.paired_change", lambda *_, **__: still_there)
