@@ -95,7 +95,7 @@ def sample_pair(meeting: Meeting, earlier: Visit, later: Visit) -> SampledPair:
     coverage = np.stack([[on_grid(t.fraction(c), i, 0.0) for c in CLASSES] for i, t in enumerate(tissues)])
     beyond = np.stack([on_grid(t.fraction(Tissue.MASS_OUTSIDE), i, 0.0) for i, t in enumerate(tissues)])
     signal = np.stack([[on_grid(pair[i], i, np.nan) for pair in meeting.images] for i in (0, 1)])
-    seen = np.isfinite(signal).all((0, 1))
+    seen = np.asarray(np.isfinite(signal).all((0, 1)))
     mass = np.maximum(*(on_grid(v.mass.probability, i, 0.0) for i, v in enumerate((earlier, later)))) >= _MASS_SEEN
     near = ndimage.distance_transform_edt(~mass, sampling=grid.spacing) <= _NEAR_MM
     return SampledPair(
