@@ -93,7 +93,7 @@ def refine_where_found(
     part = replace(tissues, coverage=tissues.coverage[(slice(None), *box)], affine=tissues.grid.part(box).affine)
     line = centreline or find_centreline(part)
     # A second look makes small specks of healthy canals surer than they are.
-    least_ml = settings.minimum_volume_ml if click_lps_mm else max(settings.minimum_volume_ml, _SUSPECTED_ML)
+    least_ml = max(settings.minimum_volume_ml, _SUSPECTED_ML if click_lps_mm is None else 0.0)
     mass = find_mass(part, line, _Suspicion(_SUSPECTED * settings.existence_threshold, least_ml))
     if click_lps_mm is None or _holds(mass, click_lps_mm):
         refined = refine_canal(part, mass, images)
