@@ -32,7 +32,7 @@ from spinemri.intake.model import Role
 from spinemri.mass.find import candidates, find_mass
 from spinemri.mass.model import Mass
 from spinemri.mass.refine import refine_where_found
-from spinemri.mass.segment import fuse
+from spinemri.mass.segment import Reading, fuse, settled
 from spinemri.nomenclature import Tissue
 from spinemri.pipeline.seed import accept_any, keep_nearest
 from spinemri.training.evaluation import dice, surface_distances_mm
@@ -49,11 +49,11 @@ def tissues_of(images: dict[str, Volume]) -> dict[str, TissueMap]:
     for contrast, image in images.items():
         weighting, fat_suppressed, agent = CONTRASTS[contrast]
         maps[contrast] = segment(image, weighting, fat_suppressed=fat_suppressed, contrast_enhanced=agent)
-    enhanced = [contrast for contrast in images if CONTRASTS[contrast][2]]
-    settled = maps | {
-        contrast: refine_where_found(maps[contrast], [images[contrast]], SETTINGS) for contrast in enhanced
-    }
-    maps["all"] = fuse((settled[contrast], WEIGHTS[ROLES[contrast].value]) for contrast in images)
+    readings = (
+        Reading(maps[contrast], image, WEIGHTS[ROLES[contrast].value], CONTRASTS[contrast][2])
+        for contrast, image in images.items()
+    )
+    maps["all"] = fuse(settled(readings, SETTINGS))
     return maps
 
 

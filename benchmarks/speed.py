@@ -21,7 +21,7 @@ from spinemri.anatomy.network import model_sha256, segment
 from spinemri.config import Config
 from spinemri.mass.find import find_mass
 from spinemri.mass.refine import refine_where_found
-from spinemri.mass.segment import fuse
+from spinemri.mass.segment import Reading, fuse, settled
 from spinemri.phantom.geometry import build_geometry
 from spinemri.phantom.recipe import SequenceParameters
 from spinemri.phantom.render import render
@@ -58,17 +58,25 @@ def once() -> None:
     seconds: dict[str, float] = {"segment": 0.0, "mass": 0.0}
     model_sha256()
 
-    def maps() -> Iterator[tuple[TissueMap, float]]:
-        line = None
+    def readings() -> Iterator[Reading]:
         for image, sequence in series:
+            began = time.monotonic()
             fat, agent = sequence.fat_suppressed, sequence.contrast_enhanced
             tissues = segment(image, sequence.weighting, fat_suppressed=fat, contrast_enhanced=agent)
-            began = time.monotonic()
-            line = line or find_centreline(tissues)
-            if agent:
-                tissues = refine_where_found(tissues, [image], settings, centreline=line)
-            seconds["mass"] += time.monotonic() - began
-            yield tissues, 1.0
+            seconds["segment"] += time.monotonic() - began
+            yield Reading(tissues, image, 1.0, agent)
+            del tissues
+
+    def maps() -> Iterator[tuple[TissueMap, float]]:
+        settling = settled(readings(), settings)
+        while True:
+            began, before = time.monotonic(), seconds["segment"]
+            pair = next(settling, None)
+            seconds["mass"] += time.monotonic() - began - (seconds["segment"] - before)
+            if pair is None:
+                return
+            yield pair
+            del pair
 
     began = time.monotonic()
     tissues = fuse(maps())

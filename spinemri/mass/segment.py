@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping
+from dataclasses import dataclass
 
 import numpy as np
 from numpy.typing import NDArray
@@ -16,13 +17,33 @@ from spinemri.mass.refine import refine_where_found
 from spinemri.nomenclature import Tissue
 from spinemri.volume import Grid, Volume, resample
 
-__all__ = ["fuse", "fused_roles", "segment_study"]
+__all__ = ["Reading", "fuse", "fused_roles", "segment_study", "settled"]
 
 _MASS = [Tissue.MASS_CANAL, Tissue.MASS_OUTSIDE]
 _OTHERS = [tissue for tissue in Tissue if tissue not in _MASS]
 _LEAST = 1e-12
 _CORRELATION = 0.1
 """Of the errors of two sequences, so that three count as two and a half; compared on grown and generated masses."""
+
+
+@dataclass(frozen=True, eq=False)
+class Reading:
+    """What the network saw in one sequence.
+
+    Attributes
+    ----------
+    tissues : TissueMap
+    image : Volume
+        What it was read from.
+    weight : float
+        Relative to the other sequences.
+    contrast_enhanced : bool
+    """
+
+    tissues: TissueMap
+    image: Volume
+    weight: float
+    contrast_enhanced: bool
 
 
 def segment_study(
@@ -37,7 +58,7 @@ def segment_study(
     fused. Patients may move between series: no correction is made here.
 
     After contrast agent the signals of one stack tell a mass from all that adjoins it: its outline is settled by them
-    before the others, which may see less of it, have their say.
+    before the others, which may see less of it, have their say (`settled`).
 
     Parameters
     ----------
@@ -56,26 +77,48 @@ def segment_study(
     """
     volumes = {role: volume for role, (volume, _) in images.items()}
     roles = fused_roles(volumes, primary, weights)
-    return fuse(_maps([(*images[role], weights.get(role, 1.0) or 1.0) for role in roles], mass))
+    readings = (_read(*images[role], weights.get(role, 1.0) or 1.0) for role in roles)
+    if mass and len(roles) > 1:
+        return fuse(settled(readings, mass))
+    return fuse((reading.tissues, reading.weight) for reading in readings)
 
 
-def _maps(
-    series: Sequence[tuple[Volume, Stack, float]], mass: MassThresholds | None
-) -> Iterator[tuple[TissueMap, float]]:
-    """Segment one stack after the other, the primary first; it shows where the canal is."""
+def _read(volume: Volume, stack: Stack, weight: float) -> Reading:
+    tissues = segment(
+        volume,
+        stack.weighting.value,
+        fat_suppressed=stack.fat_suppressed,
+        contrast_enhanced=stack.contrast_enhanced,
+    )
+    return Reading(tissues, volume, weight, bool(stack.contrast_enhanced))
+
+
+def settled(readings: Iterable[Reading], mass: MassThresholds) -> Iterator[tuple[TissueMap, float]]:
+    """Let what was read after contrast agent settle the outline of a mass by its own signals.
+
+    Parameters
+    ----------
+    readings : iterable of Reading
+        Of one visit; the first shows where the canal is. They are taken one by one.
+    mass : MassThresholds
+        When a mass counts.
+
+    Yields
+    ------
+    tissues : TissueMap
+    weight : float
+        As `fuse` takes them.
+    """
     line: Centreline | None = None
-    for number, (volume, stack, weight) in enumerate(series):
-        tissues = segment(
-            volume,
-            stack.weighting.value,
-            fat_suppressed=stack.fat_suppressed,
-            contrast_enhanced=stack.contrast_enhanced,
-        )
-        if mass and len(series) > 1:
-            line = line if number else find_centreline(tissues)
-            if line and stack.contrast_enhanced:
-                tissues = refine_where_found(tissues, [volume], mass, centreline=line)
-        yield tissues, weight
+    first = True
+    for reading in readings:
+        tissues = reading.tissues
+        if first:
+            line, first = find_centreline(tissues), False
+        if line and reading.contrast_enhanced:
+            tissues = refine_where_found(tissues, [reading.image], mass, centreline=line)
+        yield tissues, reading.weight
+        del reading, tissues  # A map is large: none may wait while the next is made.
 
 
 def fused_roles(images: Mapping[Role, Volume], primary: Role, weights: Mapping[Role, float]) -> tuple[Role, ...]:

@@ -23,7 +23,11 @@ def _parser() -> argparse.ArgumentParser:
     prepare.add_argument("--first", type=int, default=0, help="number of the first phantom")
     prepare.add_argument("--with-mass", action="store_true", help="every phantom has a mass")
     prepare.add_argument(
-        "--harder", action="store_true", help="curved spines, thin and surrounding masses; use other numbers"
+        "--variety",
+        choices=("usual", "harder", "surrounding"),
+        default="usual",
+        help="of the phantoms: curved spines, thin and surrounding masses; or every mass, or as much fat, all around "
+        "the sac; use other numbers for each",
     )
     fit = commands.add_parser("train", help="train, or go on from the checkpoint")
     fit.add_argument("cache", type=Path)
@@ -62,7 +66,7 @@ def main() -> None:
             prepare_unlabelled(arguments.data, arguments.cache)
         numbers = range(arguments.first, arguments.first + arguments.phantoms)
         prepare_phantoms(
-            arguments.cache, numbers, with_mass=True if arguments.with_mass else None, harder=arguments.harder
+            arguments.cache, numbers, with_mass=True if arguments.with_mass else None, variety=arguments.variety
         )
     elif arguments.command == "train":
         torch.set_num_threads(arguments.threads)

@@ -5,6 +5,7 @@ from __future__ import annotations
 import zlib
 from collections.abc import Iterable, Mapping, Sequence
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 import numpy as np
 
@@ -19,6 +20,9 @@ from spinemri.training.real import (
     subregion_stack,
 )
 from spinemri.training.stacks import FULL_GROUPS, TrainingStack, describe_stack, save_stack
+
+if TYPE_CHECKING:
+    from spinemri.phantom.training import Variety
 
 __all__ = [
     "KINDS",
@@ -125,24 +129,24 @@ def prepare_unlabelled(data: Path, cache: Path) -> None:
 
 
 def prepare_phantoms(
-    cache: Path, numbers: Iterable[int], *, with_mass: bool | None = None, harder: bool = False
+    cache: Path, numbers: Iterable[int], *, with_mass: bool | None = None, variety: Variety = "usual"
 ) -> None:
     """Write generated stacks, each from its own seed, with a mass or not (None: drawn); files that exist are kept.
 
-    Harder ones have more curved spines, thin masses and masses all around the sac; give them numbers of their own.
+    Give each variety of `spinemri.phantom.training` numbers of its own.
     """
     for number in numbers:
         path = cache / f"phantom-{number:05d}.npz"
         if not path.exists():
-            save_stack(_phantom_stack(np.random.default_rng((7, number)), with_mass=with_mass, harder=harder), path)
+            save_stack(_phantom_stack(np.random.default_rng((7, number)), with_mass=with_mass, variety=variety), path)
 
 
-def _phantom_stack(rng: np.random.Generator, *, with_mass: bool | None, harder: bool) -> TrainingStack:
+def _phantom_stack(rng: np.random.Generator, *, with_mass: bool | None, variety: Variety) -> TrainingStack:
     # Imported here: rendering is slow to import and real scans do not need it.
     from spinemri.phantom.training import training_stack  # noqa: PLC0415
 
     image, tissues, weighting, fat_suppressed, contrast_enhanced = training_stack(
-        rng, with_mass=with_mass, harder=harder
+        rng, with_mass=with_mass, variety=variety
     )
     flat = flatten_illumination(image)
     target = np.rint(tissues.coverage * 255).astype(np.uint8)
