@@ -83,7 +83,9 @@ def boundary_shift(pair: SampledPair) -> BoundaryShift:
 def _border(pair: SampledPair) -> NDArray[np.bool_]:
     """Between what is mass at both visits, less a margin, and what is mass at either, plus a margin."""
     inside = pair.coverage[:, MASS] >= _INSIDE
-    both, either = inside.all(0), inside.any(0)
+    both, either = np.asarray(inside.all(0)), np.asarray(inside.any(0))
+    if not either.any():
+        return either
     outer = ndimage.distance_transform_edt(~either, sampling=pair.spacing) <= _BORDER_MM
     inner = ndimage.distance_transform_edt(both, sampling=pair.spacing) > _BORDER_MM
     border: NDArray[np.bool_] = outer & ~inner & pair.near & pair.canal

@@ -2,18 +2,19 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from functools import cache, partial
 
 from spinemri.errors import Flag, Severity, UsageError
 from spinemri.followup.change import Change, LogVolume, Pairing, mass_change, not_assessable
 from spinemri.followup.compatibility import (
+    coverage_known,
     different_patients,
     error_correlation,
     missing_levels,
-    protocol_differences,
     same_study,
     series_flags,
+    unlike_sequences,
 )
 from spinemri.followup.decision import decide, decide_outlined_once, without_pairing
 from spinemri.followup.paired import paired_change
@@ -52,7 +53,10 @@ def compare_results(results: Sequence[StudyResult], radiotherapy: Radiotherapy |
     change_between = cache(lambda earlier, later: pair_change(results[earlier], results[later]))
     changes = [change_between(0, later) for later in range(1, len(results))]
     treatment, treatment_flags = treatment_record(results[0], radiotherapy)
-    masses = [result.measurements.mass for result in results]
+    masses = [
+        result.measurements.mass if _counts(index, results, change_between) else None
+        for index, result in enumerate(results)
+    ]
     dates = [result.study.study_date for result in results]
     return Comparison(
         software=results[-1].measurements.software,
@@ -67,6 +71,22 @@ def compare_results(results: Sequence[StudyResult], radiotherapy: Radiotherapy |
         radiotherapy=treatment,
         quality=_quality([*series_flags(results), *_change_flags(changes), *treatment_flags]),
     )
+
+
+def _counts(index: int, results: Sequence[StudyResult], change_between: Callable[[int, int], Change]) -> bool:
+    """Tell whether a visit may be the nadir, or grown from it.
+
+    Not one that carries an error or shows another patient than the baseline; nor one in which nothing was found, if it
+    does not show the place where another visit has the mass.
+    """
+    visit = results[index]
+    if _errors(visit) or different_patients(results[0], visit):
+        return False
+    if visit.measurements.mass.status != "not_found":
+        return True
+    shown = (n for n, r in enumerate(results) if r.measurements.mass.status == "measured" and not _errors(r))
+    other = next((n for n in shown if not results[n].measurements.mass.truncated), None)
+    return other is None or change_between(min(index, other), max(index, other)).verdict != "not_assessable"
 
 
 def pair_change(earlier: StudyResult, later: StudyResult) -> Change:
@@ -89,12 +109,15 @@ def pair_change(earlier: StudyResult, later: StudyResult) -> Change:
     unpaired = mass_change(earlier.measurements.mass, later.measurements.mass, correlation=correlation)
     if unpaired.verdict == "not_assessable":
         return unpaired
-    paired = paired_change(earlier, later, alike=not protocol_differences(earlier, later))
+    unlike = unlike_sequences(earlier, later)
+    paired = paired_change(earlier, later, alike=correlation > 0, unlike=unlike)
     # Visits brought together may show the whole mass with what surrounds it; else only the levels tell.
     seen = not isinstance(paired, str) and paired.wholly_seen
     if not seen and (levels := missing_levels(earlier, later)):
         return not_assessable(f"the visits do not both cover {', '.join(levels)}, where the mass lies")
     first, second = (LogVolume.from_record(visit.measurements.mass) for visit in (earlier, later))
+    if not seen and not (first and second) and not coverage_known(earlier, later):
+        return not_assessable("without names of its levels, a visit without the mass may not show where it was")
     if first and second:
         return without_pairing(unpaired, paired) if isinstance(paired, str) else decide(unpaired, first, paired)
     return unpaired if isinstance(paired, str) else decide_outlined_once(unpaired, first, second, paired)
@@ -105,12 +128,13 @@ def _obstacle(earlier: StudyResult, later: StudyResult) -> str:
         return "the studies belong to different patients"
     if same_study(earlier, later):
         return "both visits are the same study"
-    codes = [flag.code for visit in (earlier, later) for flag in visit.measurements.quality.flags if _is_error(flag)]
-    return f"a visit carries {', '.join(dict.fromkeys(codes))}" if codes else ""
+    codes = dict.fromkeys((*_errors(earlier), *_errors(later)))
+    return f"a visit carries {', '.join(codes)}" if codes else ""
 
 
-def _is_error(flag: FlagRecord) -> bool:
-    return flag.severity == Severity.ERROR.value
+def _errors(visit: StudyResult) -> tuple[str, ...]:
+    """Codes of what keeps a visit's numbers from being trusted."""
+    return tuple(flag.code for flag in visit.measurements.quality.flags if flag.severity == Severity.ERROR.value)
 
 
 def _timepoints(

@@ -11,10 +11,11 @@ from numpy.typing import NDArray
 from spinemri.errors import Flag, Severity
 from spinemri.followup.change import SHARED_CORRELATION
 from spinemri.followup.radiotherapy import column_with
-from spinemri.intake.model import POST_CONTRAST_ROLES
+from spinemri.intake.model import POST_CONTRAST_ROLES, SAGITTAL_ROLES, Role, count_patients
 from spinemri.measure.result import StudyResult
 
 __all__ = [
+    "coverage_known",
     "different_patients",
     "error_correlation",
     "missing_dates",
@@ -23,6 +24,7 @@ __all__ = [
     "repeated_studies",
     "same_study",
     "series_flags",
+    "unlike_sequences",
 ]
 
 _SPACING_TOLERANCE = 0.10
@@ -37,17 +39,45 @@ def slice_spacing_mm(result: StudyResult) -> float:
 def protocol_differences(earlier: StudyResult, later: StudyResult) -> tuple[str, ...]:
     """List what differs between two visits' images, one short clause each; empty where the protocol is the same.
 
-    Compared are the sequence that was measured, its slice spacing (10 %), and whether contrast was given.
+    Compared are the sequence that was measured, its slice spacing (10 %), whether contrast was given, and what other
+    sagittal sequences there are, as all of them are read together.
     """
     found: list[str] = []
     if earlier.primary is not later.primary:
         found.append(f"the measured sequence is {earlier.primary.value}, then {later.primary.value}")
+    elif earlier.primary in unlike_sequences(earlier, later):
+        found.append("the measured sequence has another weighting or fat suppression")
     first, second = slice_spacing_mm(earlier), slice_spacing_mm(later)
     if abs(second - first) > _SPACING_TOLERANCE * first:
         found.append(f"the slice spacing is {first:.2f} mm, then {second:.2f} mm")
     if _has_contrast(earlier) != _has_contrast(later):
         found.append("only one of the visits has images after contrast agent")
+    before, after = (_sagittal_before_contrast(result) for result in (earlier, later))
+    if before != after:
+        found.append(f"the sagittal sequences are {_listed(before)}, then {_listed(after)}")
     return tuple(found)
+
+
+def _sagittal_before_contrast(result: StudyResult) -> tuple[Role, ...]:
+    return tuple(r for r in SAGITTAL_ROLES if r in result.images and r not in POST_CONTRAST_ROLES)
+
+
+def _listed(roles: Sequence[Role]) -> str:
+    return " and ".join(role.value for role in roles) or "none"
+
+
+def unlike_sequences(earlier: StudyResult, later: StudyResult) -> frozenset[Role]:
+    """Return the roles that hold another weighting or fat suppression at the later visit.
+
+    A STIR series may take the place of a missing T2: its signals are no T2's.
+    """
+    return frozenset(
+        role
+        for role in Role
+        if (one := earlier.study.by_role(role))
+        and (other := later.study.by_role(role))
+        and (one.weighting, one.fat_suppressed) != (other.weighting, other.fat_suppressed)
+    )
 
 
 def _has_contrast(result: StudyResult) -> bool:
@@ -55,9 +85,25 @@ def _has_contrast(result: StudyResult) -> bool:
 
 
 def error_correlation(earlier: StudyResult, later: StudyResult) -> float:
-    """Return the correlation of two visits' log-volume errors: shared only by the same protocol and model."""
-    same_model = earlier.anatomy.model_sha256 == later.anatomy.model_sha256
-    return SHARED_CORRELATION if same_model and not protocol_differences(earlier, later) else 0.0
+    """Return the correlation of two visits' log-volume errors: shared only by the same protocol and model.
+
+    Masks that people drew or corrected, or another tool made, share nothing that is known of.
+    """
+    readers = {_reader(result) for result in (earlier, later)}
+    same_reader = len(readers) == 1 and "" not in readers
+    return SHARED_CORRELATION if same_reader and not protocol_differences(earlier, later) else 0.0
+
+
+def _reader(result: StudyResult) -> str:
+    """Return the network that outlined the mass, empty where it was not a network alone."""
+    edited = any(flag.code == "MASKS_EDITED" for flag in result.measurements.quality.flags)
+    return "" if edited else result.anatomy.model_sha256
+
+
+def coverage_known(earlier: StudyResult, later: StudyResult) -> bool:
+    """Tell whether names of levels say what both visits show, and where the mass lies."""
+    seen = all(_levels_in_view(result) for result in (earlier, later))
+    return seen and bool(_mass_levels(earlier) | _mass_levels(later))
 
 
 def missing_levels(earlier: StudyResult, later: StudyResult) -> tuple[str, ...]:
@@ -116,9 +162,8 @@ def same_study(earlier: StudyResult, later: StudyResult) -> bool:
 
 
 def different_patients(earlier: StudyResult, later: StudyResult) -> bool:
-    """Tell whether two results carry two different patient keys; an empty key tells nothing."""
-    first, second = earlier.study.patient_key, later.study.patient_key
-    return bool(first) and bool(second) and first != second
+    """Tell whether two results carry two different patient keys, or issuers of them; an empty one tells nothing."""
+    return count_patients([earlier.study, later.study]) > 1
 
 
 def series_flags(results: Sequence[StudyResult]) -> tuple[Flag, ...]:

@@ -100,9 +100,11 @@ def _before(later: LogVolume | None, paired: PairedChange) -> LogVolume | None:
 
 
 def _percent(change_ml: float, sd_ml: float, earlier: LogVolume) -> tuple[float, Interval]:
+    """Per cent of the baseline with 95 % interval; no more than all of it can be lost."""
     percent = 100 * change_ml / earlier.volume_ml
     half = Z_95 * math.hypot(100 * sd_ml / earlier.volume_ml, percent * earlier.log_sd)
-    return percent, (max(percent - half, -100.0), percent + half)
+    low, middle, high = (max(value, -100.0) for value in (percent - half, percent, percent + half))
+    return middle, (low, high)
 
 
 def _smallest_detectable(sd_ml: float, earlier: LogVolume) -> float:

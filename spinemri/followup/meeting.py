@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Collection, Mapping
 from dataclasses import dataclass
 from typing import Protocol
 
@@ -83,9 +83,13 @@ class Meeting:
     moved_mm: float
 
 
-def shared_roles(earlier: Visit, later: Visit) -> tuple[Role, ...]:
-    """List the sagittal sequences that both visits have, each in its visit's primary frame of reference."""
-    return tuple(role for role in SAGITTAL_ROLES if _usable(earlier, role) and _usable(later, role))
+def shared_roles(earlier: Visit, later: Visit, unlike: Collection[Role] = ()) -> tuple[Role, ...]:
+    """List the sagittal sequences that both visits have, each in its visit's primary frame of reference.
+
+    Those in `unlike` are left out.
+    """
+    shared = (role for role in SAGITTAL_ROLES if _usable(earlier, role) and _usable(later, role))
+    return tuple(role for role in shared if role not in unlike)
 
 
 def _usable(visit: Visit, role: Role) -> bool:
@@ -95,19 +99,21 @@ def _usable(visit: Visit, role: Role) -> bool:
     return role is visit.primary or (bool(frame) and visit.images[role].frame_of_reference_uid == frame)
 
 
-def meet(earlier: Visit, later: Visit) -> Meeting | str:
+def meet(earlier: Visit, later: Visit, unlike: Collection[Role] = ()) -> Meeting | str:
     """Register two visits around the mass that was measured at both or one of them.
 
     Parameters
     ----------
     earlier, later : Visit
+    unlike : collection of Role
+        Sequences that differ in weighting between the visits: they are not compared.
 
     Returns
     -------
     Meeting or str
         A clause that says why they cannot be brought together.
     """
-    roles = shared_roles(earlier, later)
+    roles = shared_roles(earlier, later, unlike)
     if not roles:
         return "no sagittal sequence was taken at both visits"
     registration = register_visits(earlier.anatomy, earlier.images[roles[0]], later.anatomy, later.images[roles[0]])

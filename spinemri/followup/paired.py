@@ -21,7 +21,7 @@ the boundary shift then stands alone.
 from __future__ import annotations
 
 import math
-from collections.abc import Iterable, Sequence
+from collections.abc import Collection, Iterable, Sequence
 from dataclasses import dataclass, replace
 from itertools import combinations
 
@@ -74,6 +74,7 @@ _MOST_LOST = 0.02
 _LEAST_CONTRAST = 0.3
 _LEAST_CONTRAST_ALONE = 0.6
 _MOST_BEYOND_CANAL = 0.1
+_LEAST_IN_CANAL_ML = 0.05
 
 
 @dataclass(frozen=True)
@@ -112,7 +113,7 @@ class PairedChange:
     wholly_seen: bool = True
 
 
-def paired_change(earlier: Visit, later: Visit, *, alike: bool) -> PairedChange | str:
+def paired_change(earlier: Visit, later: Visit, *, alike: bool, unlike: Collection[Role] = ()) -> PairedChange | str:
     """Compare the masses of two visits in one space.
 
     Parameters
@@ -121,13 +122,15 @@ def paired_change(earlier: Visit, later: Visit, *, alike: bool) -> PairedChange 
         Both or one of them with a measured mass that no field of view cuts.
     alike : bool
         Whether both were taken with the same protocol and read by the same model.
+    unlike : collection of Role
+        Sequences that differ in weighting between the visits: their images are not compared.
 
     Returns
     -------
     PairedChange or str
         A clause that says why there is no paired change.
     """
-    meeting = meet(earlier, later)
+    meeting = meet(earlier, later, unlike)
     if isinstance(meeting, str):
         return meeting
     pair = sample_pair(meeting, earlier, later)
@@ -137,7 +140,7 @@ def paired_change(earlier: Visit, later: Visit, *, alike: bool) -> PairedChange 
     found = (compare_pair if both else compare_outlined_once)(pair, widened=1.0 if alike else UNLIKE_FACTOR)
     if isinstance(found, str):
         return found
-    return replace(found, roles=meeting.roles, wholly_seen=pair.margin_lost_share <= _MOST_LOST)
+    return replace(found, roles=pair.roles, wholly_seen=pair.margin_lost_share <= _MOST_LOST)
 
 
 def compare_pair(pair: SampledPair, *, widened: float = 1.0) -> PairedChange:
@@ -152,8 +155,11 @@ def compare_pair(pair: SampledPair, *, widened: float = 1.0) -> PairedChange:
     Returns
     -------
     PairedChange
-        Without the boundary shift where there is image contrast along less than three tenths of the border.
+        Without the boundary shift where there is image contrast along less than three tenths of the border. Of the
+        outlines alone where the mass lies outside the canal.
     """
+    if not _in_canal_ml(pair) > _LEAST_IN_CANAL_ML:
+        return _outside_alone(pair, widened)
     shift = boundary_shift(pair)
     surface_mm2 = float(np.mean([_surface_mm2(pair, coverage[MASS]) for coverage in pair.coverage]))
     estimates = [
@@ -162,6 +168,18 @@ def compare_pair(pair: SampledPair, *, widened: float = 1.0) -> PairedChange:
     ]
     beyond_ml, beyond_sd = _beyond_canal(pair)
     return _with(combined(estimates, contrast_share=shift.contrast_share), beyond_ml, widened * beyond_sd)
+
+
+def _in_canal_ml(pair: SampledPair) -> float:
+    """Volume of the mass inside the canal, the larger of both visits."""
+    return float(pair.coverage[:, MASS][:, pair.near].sum(1).max()) * pair.voxel_ml
+
+
+def _outside_alone(pair: SampledPair, widened: float) -> PairedChange:
+    """Compare a mass of which next to nothing lies in the canal."""
+    gain_ml, sd_ml = _beyond_canal(pair)
+    estimate = PairedEstimate("outlines", gain_ml, widened * sd_ml)
+    return PairedChange(gain_ml, widened * sd_ml, (estimate,), (), contrast_share=0.0)
 
 
 def compare_outlined_once(pair: SampledPair, *, widened: float = 1.0) -> PairedChange | str:

@@ -10,6 +10,7 @@ from scipy import ndimage
 
 from spinemri.followup.meeting import Meeting, Visit
 from spinemri.followup.midpoint import grid_points, level_positions
+from spinemri.intake.model import Role
 from spinemri.nomenclature import Tissue
 from spinemri.volume import Volume, sample_at
 
@@ -24,6 +25,7 @@ MASS = len(CLASSES) - 1
 _NEAR_MM = 5.0
 _MASS_SEEN = 0.3
 _CANAL = 0.3
+_NO_MORE_LOST = 0.02
 
 
 @dataclass(frozen=True, eq=False)
@@ -48,6 +50,8 @@ class SampledPair:
         Share of the mass of either visit, 0..1, that lies outside one of the fields of view.
     margin_lost_share : float
         The same of all within 5 mm of it.
+    roles : tuple of Role
+        The sequences, in the order of `signal`.
     """
 
     spacing: tuple[float, float, float]
@@ -58,6 +62,7 @@ class SampledPair:
     canal: NDArray[np.bool_]
     lost_share: float
     margin_lost_share: float = 0.0
+    roles: tuple[Role, ...] = ()
 
     @property
     def voxel_ml(self) -> float:
@@ -73,6 +78,8 @@ class SampledPair:
 
 def sample_pair(meeting: Meeting, earlier: Visit, later: Visit) -> SampledPair:
     """Resample both visits once, with the same kernel, to the space half way between them.
+
+    A sequence that shows less of the mass than another one is left out: where the visits are compared, all are needed.
 
     Parameters
     ----------
@@ -95,8 +102,11 @@ def sample_pair(meeting: Meeting, earlier: Visit, later: Visit) -> SampledPair:
     coverage = np.stack([[on_grid(t.fraction(c), i, 0.0) for c in CLASSES] for i, t in enumerate(tissues)])
     beyond = np.stack([on_grid(t.fraction(Tissue.MASS_OUTSIDE), i, 0.0) for i, t in enumerate(tissues)])
     signal = np.stack([[on_grid(pair[i], i, np.nan) for pair in meeting.images] for i in (0, 1)])
-    seen = np.asarray(np.isfinite(signal).all((0, 1)))
     mass = np.maximum(*(on_grid(v.mass.probability, i, 0.0) for i, v in enumerate((earlier, later)))) >= _MASS_SEEN
+    lost = np.array([_lost(mass, one) for one in np.asarray(np.isfinite(signal).all(0))])
+    kept = np.flatnonzero(lost <= lost.min() + _NO_MORE_LOST)
+    signal = signal[:, kept]
+    seen = np.asarray(np.isfinite(signal).all((0, 1)))
     near = ndimage.distance_transform_edt(~mass, sampling=grid.spacing) <= _NEAR_MM
     return SampledPair(
         spacing=grid.spacing,
@@ -107,6 +117,7 @@ def sample_pair(meeting: Meeting, earlier: Visit, later: Visit) -> SampledPair:
         canal=(coverage.sum(1).mean(0) > _CANAL) & seen,
         lost_share=_lost(mass, seen),
         margin_lost_share=_lost(near, seen),
+        roles=tuple(meeting.roles[index] for index in kept),
     )
 
 

@@ -25,7 +25,7 @@ def days_between(first: date | None, last: date | None) -> int | None:
     return (last - first).days if first and last else None
 
 
-def nadir_index(masses: Sequence[MassRecord]) -> int | None:
+def nadir_index(masses: Sequence[MassRecord | None]) -> int | None:
     """Return which visit has the smallest volume, the earliest of equals.
 
     A mass that is no longer found counts as smaller than any volume; visits whose mass is truncated or could not
@@ -33,8 +33,8 @@ def nadir_index(masses: Sequence[MassRecord]) -> int | None:
 
     Parameters
     ----------
-    masses : sequence of MassRecord
-        In order of time.
+    masses : sequence of MassRecord or None
+        In order of time; None for a visit that cannot be compared with the others.
 
     Returns
     -------
@@ -45,22 +45,23 @@ def nadir_index(masses: Sequence[MassRecord]) -> int | None:
     return min(sizes, key=lambda index: (sizes[index], index), default=None)
 
 
-def _size_ml(mass: MassRecord) -> float | None:
-    if mass.truncated or mass.status == "not_assessable":
+def _size_ml(mass: MassRecord | None) -> float | None:
+    if mass is None or mass.truncated or mass.status == "not_assessable":
         return None
     return mass.volume_ml if mass.status == "measured" else 0.0
 
 
-def find_nadir(masses: Sequence[MassRecord], dates: Sequence[str]) -> NadirRecord | None:
+def find_nadir(masses: Sequence[MassRecord | None], dates: Sequence[str]) -> NadirRecord | None:
     """Return the visit with the smallest volume; None where none was ever measured."""
     index = nadir_index(masses)
-    if index is None or all(mass.status != "measured" for mass in masses):
+    smallest = None if index is None else masses[index]
+    if index is None or smallest is None or all(mass is None or mass.status != "measured" for mass in masses):
         return None
-    return NadirRecord(study_date=dates[index], volume_ml=masses[index].volume_ml)
+    return NadirRecord(study_date=dates[index], volume_ml=smallest.volume_ml)
 
 
 def find_recurrence(
-    masses: Sequence[MassRecord],
+    masses: Sequence[MassRecord | None],
     dates: Sequence[str],
     compare: Callable[[int, int], Change],
     *,
@@ -72,8 +73,8 @@ def find_recurrence(
 
     Parameters
     ----------
-    masses : sequence of MassRecord
-        In order of time.
+    masses : sequence of MassRecord or None
+        In order of time; None for a visit that cannot be compared with the others.
     dates : sequence of str
         ISO dates or empty.
     compare : callable
@@ -89,7 +90,7 @@ def find_recurrence(
     judged = False
     for later in range(1, len(masses)):
         nadir = nadir_index(masses[:later])
-        if nadir is None or (nadir == 0 and later == 1 and not treated_before_baseline):
+        if nadir is None or masses[later] is None or (nadir == 0 and later == 1 and not treated_before_baseline):
             continue
         change = compare(nadir, later)
         judged = judged or change.verdict != "not_assessable"

@@ -29,7 +29,12 @@ INTEROBSERVER_DETECTABLE_PERCENT = 19.7
 
 
 def longest_diameter_mm(mass: MassRecord) -> float | None:
-    """Return the largest of length along the canal, AP and transverse diameter in mm; None if none is known."""
+    """Return the largest of length along the canal, AP and transverse diameter in mm.
+
+    None if none is known, or if the field of view cuts the mass.
+    """
+    if mass.truncated:
+        return None
     length = mass.extent.length_mm if mass.extent else None
     known = [value for value in (length, mass.max_ap_mm, mass.max_transverse_mm) if value is not None]
     return max(known, default=None)

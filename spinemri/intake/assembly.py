@@ -10,7 +10,7 @@ from spinemri.intake.candidates import dicom_candidates
 from spinemri.intake.enhancement import infer_contrast
 from spinemri.intake.grouping import group_frames, without_copies
 from spinemri.intake.headers import Headers
-from spinemri.intake.model import Rejected, Study
+from spinemri.intake.model import Rejected, Study, count_patients
 from spinemri.intake.roles import choose_roles
 from spinemri.intake.rules import SeriesRules
 from spinemri.intake.sources import contents_sha256
@@ -59,11 +59,8 @@ def check_one_patient(frames: Sequence[Frame]) -> None:
         SEVERAL_PATIENTS.
     """
     owners = {frame.identity for frame in frames}
-    patients = {owner.id_key for owner in owners} - {""}
-    # An issuer that only some files name does not make another patient of them.
-    issuers = {owner.issuer_key for owner in owners} - {""}
-    people = {owner.person_key for owner in owners if not owner.id_key} - {""}
-    count = max(len(patients), len(issuers), len(people))
+    people = {owner.person_key for owner in owners if not owner.patient_key} - {""}
+    count = max(count_patients(owners), len(people))
     if count > 1:
         raise InputError(
             "SEVERAL_PATIENTS",
@@ -91,6 +88,7 @@ def _study(frames: Sequence[Frame], common: tuple[Rejected, ...], rules: SeriesR
         rejected=(*common, *doubles),
         inputs_sha256=contents_sha256(frame.source for frame in frames),
         flags=_flags(frames, common),
+        issuer_key=max(frame.identity.issuer_key for frame in frames),
     )
 
 

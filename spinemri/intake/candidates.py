@@ -15,19 +15,30 @@ from spinemri.intake.classify import (
     contrast_of,
     fat_suppression_of,
     is_other_body_part,
+    is_spine_study,
+    is_uncorrected,
     kind_of,
     region_of,
     weighting_of,
 )
+from spinemri.intake.grouping import SliceGroup
 from spinemri.intake.instances import read_instances
 from spinemri.intake.model import Plane, Stack, Weighting
 from spinemri.intake.pixels import DicomReader
 from spinemri.intake.rules import SeriesRules
 from spinemri.intake.slices import plan_slices, plane_of
-from spinemri.intake.tags import Frame, SeriesTags
+from spinemri.intake.tags import SeriesTags
 from spinemri.volume import Grid, canonical_grid
 
-__all__ = ["Candidate", "Traits", "classify_stack", "dicom_candidates", "height_range_mm", "slice_axis"]
+__all__ = [
+    "Candidate",
+    "Traits",
+    "classify_stack",
+    "dicom_candidates",
+    "height_range_mm",
+    "slice_axis",
+    "with_study_named",
+]
 
 
 @dataclass(frozen=True)
@@ -42,6 +53,8 @@ class Traits:
         False only where header and words say that it is another part of the body.
     problem : str
         Why the geometry cannot be used; empty if it can.
+    uncorrected : bool
+        Whether this is the copy of a series whose distortion was not corrected.
     """
 
     tags: SeriesTags
@@ -49,6 +62,7 @@ class Traits:
     kind_evidence: str
     spine: bool
     problem: str = ""
+    uncorrected: bool = False
 
 
 @dataclass(frozen=True, eq=False)
@@ -131,7 +145,29 @@ def classify_stack(bare: Stack, tags: SeriesTags, rules: SeriesRules, *, problem
         region=region,
         evidence=evidence,
     )
-    return Candidate(stack, Traits(tags, kind, kind_evidence, not is_other_body_part(tags, rules), problem))
+    spine, uncorrected = not is_other_body_part(tags, rules), is_uncorrected(tags, rules)
+    return Candidate(stack, Traits(tags, kind, kind_evidence, spine, problem, uncorrected))
+
+
+def with_study_named(candidates: Sequence[Candidate], rules: SeriesRules) -> list[Candidate]:
+    """Let the study's description decide where every series says another body part.
+
+    Body Part Examined is then the default of a protocol, such as ``CHEST`` for the thoracic spine.
+
+    Parameters
+    ----------
+    candidates : sequence of Candidate
+        One study.
+    rules : SeriesRules
+
+    Returns
+    -------
+    list of Candidate
+        In the same order.
+    """
+    if any(candidate.traits.spine for candidate in candidates):
+        return list(candidates)
+    return [replace(c, traits=replace(c.traits, spine=is_spine_study(c.traits.tags, rules))) for c in candidates]
 
 
 def _plane_evidence(stack: Stack) -> str:
@@ -140,18 +176,19 @@ def _plane_evidence(stack: Stack) -> str:
     return f"{stack.plane.value}: slices are tilted by {np.degrees(np.arccos(cosine)):.0f} degrees"
 
 
-def dicom_candidates(groups: Sequence[tuple[Frame, ...]], rules: SeriesRules) -> list[Candidate]:
-    """Return one classified candidate per group of frames, in the same order."""
+def dicom_candidates(groups: Sequence[SliceGroup], rules: SeriesRules) -> list[Candidate]:
+    """Return one classified candidate per group of slices, in the same order."""
     counts: Counter[int] = Counter()
     candidates = []
-    for frames in groups:
-        number = frames[0].series_number
+    for group in groups:
+        number = group.frames[0].series_number
         counts[number] += 1
-        candidates.append(_candidate(frames, f"s{max(number, 0):03d}_{counts[number]}", rules))
-    return candidates
+        candidates.append(_candidate(group, f"s{max(number, 0):03d}_{counts[number]}", rules))
+    return with_study_named(candidates, rules)
 
 
-def _candidate(frames: tuple[Frame, ...], stack_id: str, rules: SeriesRules) -> Candidate:
+def _candidate(group: SliceGroup, stack_id: str, rules: SeriesRules) -> Candidate:
+    frames = group.frames
     plan = plan_slices(frames)
     first = frames[0]
     bare = Stack(
@@ -167,7 +204,18 @@ def _candidate(frames: tuple[Frame, ...], stack_id: str, rules: SeriesRules) -> 
         frame_of_reference_uid=first.frame_of_reference_uid,
         acquired=min(frame.acquired for frame in frames),
         reader=DicomReader(f"stack {stack_id}", frames, plan),
-        flags=plan.flags,
+        flags=(*plan.flags, *_cut_off(stack_id, group.gap_mm)),
         instances=partial(read_instances, frames),
     )
     return classify_stack(bare, first.tags, rules, problem=plan.problem)
+
+
+def _cut_off(stack_id: str, gap_mm: float) -> tuple[Flag, ...]:
+    """Say that a stack is only a part of its series."""
+    if gap_mm == 0:
+        return ()
+    message = (
+        f"Slices are missing: a gap of {gap_mm:.0f} mm parts {stack_id} from the rest of its series, and what lies "
+        "beyond it is not measured with it. Export the series again."
+    )
+    return (Flag("MISSING_SLICES", message),)

@@ -8,8 +8,9 @@ from __future__ import annotations
 
 from enum import StrEnum
 
+from spinemri.intake.dixon import dixon_image
 from spinemri.intake.model import Weighting
-from spinemri.intake.rules import SeriesRules, find_words
+from spinemri.intake.rules import SeriesRules, find_words, normalised_words
 from spinemri.intake.tags import SeriesTags
 
 __all__ = [
@@ -17,13 +18,15 @@ __all__ = [
     "contrast_of",
     "fat_suppression_of",
     "is_other_body_part",
+    "is_spine_study",
+    "is_uncorrected",
     "kind_of",
     "knows_weighting",
     "region_of",
     "weighting_of",
 ]
 
-_NO_AGENT = {"", "NO", "NONE", "N", "0", "NO CONTRAST", "WITHOUT", "OHNE", "NULL", "NOT APPLICABLE", "NA", "N/A"}
+_NO_AGENT = {"", "N", "0", "NULL", "NA", "N/A"}
 _SUPPRESSING_OPTIONS = {"FS", "WE", "FATSAT", "SPIR", "SPAIR"}
 _EXPLICIT = {
     "T1": Weighting.T1,
@@ -57,12 +60,11 @@ _TYPED_KINDS = (
     ("localizer", Kind.LOCALIZER),
     ("subtraction", Kind.SUBTRACTION),
     ("projection", Kind.PROJECTION),
-    ("dixon_fat", Kind.DIXON_FAT),
-    ("dixon_opposed_phase", Kind.DIXON_OPPOSED),
     ("map", Kind.MAP),
     ("composed", Kind.COMPOSED),
     ("reformatted", Kind.REFORMATTED),
 )
+_UNUSED_DIXON = {"fat": Kind.DIXON_FAT, "opposed_phase": Kind.DIXON_OPPOSED}
 _WORDED_KINDS = (
     ("localizer", Kind.LOCALIZER),
     ("subtraction", Kind.SUBTRACTION),
@@ -87,18 +89,27 @@ def kind_of(tags: SeriesTags, rules: SeriesRules) -> tuple[Kind, str]:
     """
     if tags.complex_component in {"PHASE", "REAL", "IMAGINARY"}:
         return Kind.NOT_MAGNITUDE, f"complex image component is {tags.complex_component}"
+    dixon, evidence = dixon_image(tags, rules)
+    if dixon in _UNUSED_DIXON:
+        return _UNUSED_DIXON[dixon], evidence
+    if (unusual := _unusual_kind(tags, rules)) is not None:
+        return unusual
+    if "DERIVED" in tags.image_type[:1] and not dixon:
+        if rules.word("composed", tags.description):
+            return Kind.COMPOSED, "derived, and the description names a composed image"
+        return Kind.DERIVED, "image type says DERIVED"
+    return Kind.ORIGINAL, "image type says ORIGINAL" if tags.image_type else "nothing says that it is derived"
+
+
+def _unusual_kind(tags: SeriesTags, rules: SeriesRules) -> tuple[Kind, str] | None:
+    """Return the kind that a value of Image Type or a word names; None if there is none."""
     for meaning, kind in _TYPED_KINDS:
         if value := rules.typed(meaning, tags.image_type):
             return kind, f"image type holds {value}"
     for meaning, kind in _WORDED_KINDS:
         if said := _said(meaning, tags.texts[:2], rules):
             return kind, said
-    dixon = rules.typed("dixon_water", tags.image_type) or rules.typed("dixon_in_phase", tags.image_type)
-    if "DERIVED" in tags.image_type[:1] and not dixon:
-        if rules.word("composed", tags.description):
-            return Kind.COMPOSED, "derived, and the description names a composed image"
-        return Kind.DERIVED, "image type says DERIVED"
-    return Kind.ORIGINAL, "image type says ORIGINAL" if tags.image_type else "nothing says that it is derived"
+    return None
 
 
 def weighting_of(tags: SeriesTags, rules: SeriesRules) -> tuple[Weighting, str]:
@@ -166,7 +177,7 @@ def _said(meaning: str, texts: tuple[tuple[str, str], ...], rules: SeriesRules) 
 
 
 def fat_suppression_of(tags: SeriesTags, weighting: Weighting, rules: SeriesRules) -> tuple[bool | None, str]:
-    """Return whether fat is suppressed: by STIR, Dixon image type, scan options, then words; None where nothing tells.
+    """Return whether fat is suppressed: by STIR, Dixon image, scan options, then words; None where nothing tells.
 
     Returns
     -------
@@ -187,10 +198,11 @@ def fat_suppression_of(tags: SeriesTags, weighting: Weighting, rules: SeriesRule
 
 
 def _tagged_suppression(tags: SeriesTags, rules: SeriesRules) -> tuple[bool, str] | None:
-    if value := rules.typed("dixon_water", tags.image_type):
-        return True, f"fat is suppressed: Dixon water image ({value})"
-    if value := rules.typed("dixon_in_phase", tags.image_type):
-        return False, f"fat is not suppressed: Dixon in-phase image ({value})"
+    image, evidence = dixon_image(tags, rules)
+    if image == "water":
+        return True, f"fat is suppressed: Dixon water image ({evidence})"
+    if image == "in_phase":
+        return False, f"fat is not suppressed: Dixon in-phase image ({evidence})"
     if tags.fat_suppression.startswith("FAT"):
         return True, f"fat is suppressed: spectrally selected suppression is {tags.fat_suppression}"
     if option := next((value for value in tags.scan_options if value in _SUPPRESSING_OPTIONS), ""):
@@ -201,21 +213,32 @@ def _tagged_suppression(tags: SeriesTags, rules: SeriesRules) -> tuple[bool, str
 def contrast_of(tags: SeriesTags, rules: SeriesRules) -> tuple[bool | None, str]:
     """Return whether contrast was given before: by the agent tag, then by words; None where nothing tells.
 
-    The agent tag is often blank after contrast, so that a blank proves nothing.
+    The agent tag is often blank after contrast, so that a blank proves nothing. The protocol name is not asked: some
+    scanners write the protocol of the whole examination into every series of it.
 
     Returns
     -------
     enhanced : bool or None
     evidence : str
     """
-    if tags.contrast_agent.strip().upper() not in _NO_AGENT:
+    if _names_agent(tags.contrast_agent, rules):
         return True, "after contrast: the header names a contrast agent"
-    for text in tags.texts:
+    for text in tags.texts[:2]:
         if said := _said("no_contrast", (text,), rules):
             return False, f"before contrast: {said}"
         if said := _said("contrast", (text,), rules):
             return True, f"after contrast: {said}"
     return None, "neither contrast agent nor description tell whether contrast was given"
+
+
+def _names_agent(text: str, rules: SeriesRules) -> bool:
+    """Tell whether the text of an agent tag names one; people also write there that none was given."""
+    if text.strip().upper() in _NO_AGENT:
+        return False
+    words = normalised_words(text)
+    if {" ".join(words[:1]), " ".join(words[:2])} & set(rules.words["no_agent"]):
+        return False
+    return bool(rules.word("agent", text)) or not rules.word("no_contrast", text)
 
 
 def region_of(tags: SeriesTags, height_mm: float, rules: SeriesRules) -> tuple[str, str]:
@@ -246,8 +269,24 @@ def region_of(tags: SeriesTags, height_mm: float, rules: SeriesRules) -> tuple[s
 
 
 def is_other_body_part(tags: SeriesTags, rules: SeriesRules) -> bool:
-    """Tell whether body part and words both say that this is not a spine."""
-    words = (*(text for _, text in tags.texts), tags.study_description)
-    named = any(find_words(text, rules.spine_words) for text in words)
-    named = named or any(find_words(text, patterns) for text in words for patterns in rules.region.values())
+    """Tell whether the body part is another one and the series' own words do not name the spine."""
+    named = any(find_words(text, rules.spine_words) for text in (tags.description, tags.file_name))
+    named = named or _spine_alone(tags.protocol, rules)
     return not named and any(part in tags.body_part for part in rules.other_body_parts)
+
+
+def is_spine_study(tags: SeriesTags, rules: SeriesRules) -> bool:
+    """Tell whether the study's description names the spine and no other body part."""
+    return _spine_alone(tags.study_description, rules)
+
+
+def _spine_alone(text: str, rules: SeriesRules) -> bool:
+    """Tell whether a text names the spine alone: "brain and spine" stands above the series of both."""
+    return bool(find_words(text, rules.spine_words)) and not find_words(text, rules.other_body_parts)
+
+
+def is_uncorrected(tags: SeriesTags, rules: SeriesRules) -> bool:
+    """Tell whether this is the copy of a series whose distortion was not corrected; False where nothing tells."""
+    if rules.typed("corrected", tags.image_type):
+        return False
+    return bool(rules.typed("uncorrected", tags.image_type) or _said("uncorrected", tags.texts[:2], rules))

@@ -29,7 +29,7 @@ _WITHHELD = "Details are left out of de-identified results; 'spinemri inspect' s
 
 _PLAIN_FLAGS = {
     "CONTRAST_INFERRED", "DIFFERENT_FRAME_OF_REFERENCE", "MISSING_SLICES", "NO_ORIENTATION", "PATIENT_ID_MISSING",
-    "STUDY_LEFT_OUT", "UNEVEN_SPACING", "WEIGHTING_GUESSED",
+    "SPINE_NOT_ALL_MEASURED", "STUDY_LEFT_OUT", "UNEVEN_SPACING", "WEIGHTING_GUESSED",
 }  # fmt: skip
 """Findings whose messages are made of stack ids and numbers alone."""
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import hashlib
 import math
+from datetime import date
 from typing import Any
 
 import numpy as np
@@ -82,9 +83,12 @@ def whole(dataset: Dataset, keyword: str) -> int:
 
 
 def iso_date(value: str) -> str:
-    """Turn ``YYYYMMDD`` (or the retired ``YYYY.MM.DD``) into ``YYYY-MM-DD``; empty if it is no date."""
+    """Turn ``YYYYMMDD`` (or the retired ``YYYY.MM.DD``) into ``YYYY-MM-DD``; empty if the calendar has no such day."""
     digits = "".join(character for character in value if character.isdigit())[:8]
-    return f"{digits[:4]}-{digits[4:6]}-{digits[6:]}" if len(digits) == 8 else ""
+    try:
+        return date.fromisoformat(f"{digits[:4]}-{digits[4:6]}-{digits[6:]}").isoformat()
+    except ValueError:
+        return ""
 
 
 def date_time(dataset: Dataset) -> str:
@@ -93,10 +97,10 @@ def date_time(dataset: Dataset) -> str:
     if len(stamp) >= 8:
         return stamp.split("+")[0].split("-")[0]
     for event in ("Acquisition", "Series", "Content"):
-        date = text(dataset, f"{event}Date") or text(dataset, "StudyDate")
+        day = iso_date(text(dataset, f"{event}Date")) or iso_date(text(dataset, "StudyDate"))
         time = text(dataset, f"{event}Time").replace(":", "")
-        if date and time:
-            return iso_date(date).replace("-", "") + time
+        if day and time:
+            return day.replace("-", "") + time
     return ""
 
 
@@ -105,12 +109,11 @@ def identity(dataset: Dataset) -> Identity:
     patient, issuer = text(dataset, "PatientID"), text(dataset, "IssuerOfPatientID")
     name, birth = text(dataset, "PatientName"), text(dataset, "PatientBirthDate")
     return Identity(
-        patient_key=_hash(patient, issuer) if patient else "",
-        id_key=_hash(patient) if patient else "",
+        patient_key=_hash(patient) if patient else "",
         issuer_key=_hash(issuer) if issuer else "",
         person_key=_hash(name.casefold().rstrip("^"), birth) if name else "",
         study_uid=text(dataset, "StudyInstanceUID"),
-        study_date=iso_date(text(dataset, "StudyDate") or text(dataset, "SeriesDate")),
+        study_date=iso_date(text(dataset, "StudyDate")) or iso_date(text(dataset, "SeriesDate")),
     )
 
 

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 from collections import defaultdict
 from collections.abc import Callable, Hashable, Iterable, Sequence
+from dataclasses import dataclass
 from itertools import pairwise
 
 import numpy as np
@@ -16,13 +17,32 @@ from numpy.typing import NDArray
 from spinemri.intake.model import Rejected
 from spinemri.intake.tags import Frame
 
-__all__ = ["group_frames", "slice_normal", "without_copies"]
+__all__ = ["SliceGroup", "group_frames", "slice_normal", "without_copies"]
 
 _PARALLEL_DEG = 0.5
 _SAME_PLACE_MM = 0.05
 _STATION_MM = 15.0
 _BLOCK_GAP = 2.5
+_FILLED_STEPS = 3
+_FILLED_MM = 10.0
+_WHOLE_STEPS = 0.1
 _DRIFT_MM = 1.0
+
+
+@dataclass(frozen=True)
+class SliceGroup:
+    """Parallel slices of one contrast that make one stack.
+
+    Attributes
+    ----------
+    frames : tuple of Frame
+        Ordered along the slice normal, one a place.
+    gap_mm : float
+        The wider of the gaps that part it from other slices of the same slab, which are missing there; 0 for none.
+    """
+
+    frames: tuple[Frame, ...]
+    gap_mm: float = 0.0
 
 
 def slice_normal(frame: Frame) -> NDArray[np.float64]:
@@ -48,7 +68,7 @@ def without_copies(frames: Iterable[Frame]) -> tuple[tuple[Frame, ...], tuple[Re
     return tuple(kept), tuple(dropped.values())
 
 
-def group_frames(frames: Sequence[Frame]) -> tuple[list[tuple[Frame, ...]], list[Rejected]]:
+def group_frames(frames: Sequence[Frame]) -> tuple[list[SliceGroup], list[Rejected]]:
     """Split the frames of one study into stacks of parallel slices.
 
     Parameters
@@ -58,12 +78,12 @@ def group_frames(frames: Sequence[Frame]) -> tuple[list[tuple[Frame, ...]], list
 
     Returns
     -------
-    groups : list of tuple of Frame
-        Each ordered along the slice normal, one frame a place, in order of series number and position.
+    groups : list of SliceGroup
+        In order of series number and position.
     rejected : list of Rejected
         Frames at a place that another frame of the same contrast holds.
     """
-    groups: list[tuple[Frame, ...]] = []
+    groups: list[SliceGroup] = []
     rejected: list[Rejected] = []
     for series in _split(frames, _contrast_key):
         for parallel in _by_orientation(series):
@@ -74,8 +94,8 @@ def group_frames(frames: Sequence[Frame]) -> tuple[list[tuple[Frame, ...]], list
     return sorted(groups, key=_order), rejected
 
 
-def _order(group: tuple[Frame, ...]) -> tuple[object, ...]:
-    first = min(group, key=lambda frame: (frame.instance_number, frame.source, frame.index))
+def _order(group: SliceGroup) -> tuple[object, ...]:
+    first = min(group.frames, key=lambda frame: (frame.instance_number, frame.source, frame.index))
     return (first.series_number, first.series_uid, first.instance_number, first.source, first.index)
 
 
@@ -178,7 +198,7 @@ def _by_station(frames: Sequence[Frame]) -> list[list[Frame]]:
     return [[frames[index] for index in sorted(station)] for station in stations]
 
 
-def _by_gap(frames: Sequence[Frame]) -> list[tuple[Frame, ...]]:
+def _by_gap(frames: Sequence[Frame]) -> list[SliceGroup]:
     """Order slices along the normal and split where a gap or a sideways step separates blocks."""
     positions = _positions(frames)
     order = np.argsort(positions[:, 2], kind="stable")
@@ -188,30 +208,48 @@ def _by_gap(frames: Sequence[Frame]) -> list[tuple[Frame, ...]]:
     steps = np.diff(positions[order], axis=0)
     apart = steps[:, 2] > _SAME_PLACE_MM
     if not np.any(apart):
-        return [(frame,) for frame in ordered]
+        return [SliceGroup((frame,)) for frame in ordered]
     nominal = float(np.median(steps[apart, 2]))
     shear = np.median(steps[apart, :2] / steps[apart, 2:], axis=0)
-    drift = np.linalg.norm(steps[:, :2] - shear * steps[:, 2:], axis=1)
-    wide = (steps[:, 2] > _BLOCK_GAP * nominal) | _between_blocks(ordered, steps[:, 2] / nominal)
-    cut = ~apart | wide | (drift > _DRIFT_MM)
+    sideways = np.linalg.norm(steps[:, :2] - shear * steps[:, 2:], axis=1) > _DRIFT_MM
+    wide = _too_wide(ordered, steps[:, 2], nominal)
+    lacking = np.where(wide & ~sideways & (not _is_axial(ordered[0])), steps[:, 2], 0.0)
+    return _cut(ordered, ~apart | wide | sideways, lacking)
+
+
+def _cut(ordered: Sequence[Frame], cut: NDArray[np.bool_], lacking: NDArray[np.float64]) -> list[SliceGroup]:
+    """Cut between slices, and keep on either side how wide a gap of missing slices is there."""
     edges = [0, *(np.flatnonzero(cut) + 1).tolist(), len(ordered)]
-    return [tuple(ordered[a:b]) for a, b in pairwise(edges)]
+    beside = np.concatenate([[0.0], lacking, [0.0]])
+    return [SliceGroup(tuple(ordered[a:b]), float(max(beside[a], beside[b]))) for a, b in pairwise(edges)]
 
 
-def _pair(ordered: list[Frame], gaps: NDArray[np.float64]) -> list[tuple[Frame, ...]]:
+def _pair(ordered: list[Frame], gaps: NDArray[np.float64]) -> list[SliceGroup]:
     """Two slices belong together unless far apart for their thickness."""
     thickness = max((frame.slice_thickness_mm for frame in ordered), default=0.0)
     far = len(ordered) == 2 and thickness > 0 and gaps[0] > _BLOCK_GAP * thickness
     if far or (len(ordered) == 2 and gaps[0] <= _SAME_PLACE_MM):
-        return [(ordered[0],), (ordered[1],)]
-    return [tuple(ordered)]
+        return [SliceGroup((ordered[0],)), SliceGroup((ordered[1],))]
+    return [SliceGroup(tuple(ordered))]
 
 
-def _between_blocks(ordered: Sequence[Frame], ratio: NDArray[np.float64]) -> NDArray[np.bool_]:
-    """Mark wide gaps in axial slices whose numbering goes on: a missing file would leave a number out."""
-    if abs(slice_normal(ordered[0])[2]) < np.cos(np.radians(45)):
-        return np.zeros(len(ratio), dtype=bool)
-    instance = np.array([frame.instance_number for frame in ordered])
-    consecutive = np.abs(np.diff(instance)) == 1
-    out: NDArray[np.bool_] = (ratio > 1.5) & consecutive
-    return out
+def _is_axial(frame: Frame) -> bool:
+    return bool(abs(slice_normal(frame)[2]) >= np.cos(np.radians(45)))
+
+
+def _too_wide(ordered: Sequence[Frame], gaps: NDArray[np.float64], nominal: float) -> NDArray[np.bool_]:
+    """Mark the gaps across which slices make no common stack.
+
+    Axial blocks lie apart on purpose, and go on in their numbering where a missing file would leave a number out.
+    Sagittal and coronal slices are one slab through the patient: after a whole number of steps it goes on.
+    """
+    ratio = gaps / nominal
+    wide: NDArray[np.bool_] = ratio > _BLOCK_GAP
+    if _is_axial(ordered[0]):
+        instance = np.array([frame.instance_number for frame in ordered])
+        wide |= (ratio > 1.5) & (np.abs(np.diff(instance)) == 1)
+        return wide
+    whole = np.abs(ratio - np.round(ratio)) <= _WHOLE_STEPS
+    few = (np.round(ratio) <= _FILLED_STEPS) | (gaps <= _FILLED_MM)
+    wide &= ~(whole & few)
+    return wide

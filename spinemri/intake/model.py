@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from dataclasses import dataclass, replace
 from enum import StrEnum
+from typing import Protocol
 
 import numpy as np
 from numpy.typing import NDArray
@@ -24,6 +25,7 @@ __all__ = [
     "Stack",
     "Study",
     "Weighting",
+    "count_patients",
     "no_instances",
 ]
 
@@ -182,12 +184,15 @@ class Study:
     study_date : str
         ISO date ``YYYY-MM-DD``; empty where unknown (NIfTI).
     patient_key : str
-        SHA-256 of patient id and issuer: equal for the same patient, says nothing else. Empty where unknown.
+        SHA-256 of the patient id: equal for the same patient, says nothing else. Empty where unknown.
     stacks : tuple of Stack
         Every usable or unusable stack, with role and reason.
     rejected : tuple of Rejected
     inputs_sha256 : str
         Over the files' contents, in an order that does not depend on names.
+    flags : tuple of Flag
+    issuer_key : str
+        SHA-256 of whoever gave out the patient id; empty where no header names one. See `count_patients`.
     """
 
     study_instance_uid: str
@@ -197,7 +202,30 @@ class Study:
     rejected: tuple[Rejected, ...]
     inputs_sha256: str
     flags: tuple[Flag, ...] = ()
+    issuer_key: str = ""
 
     def by_role(self, role: Role) -> Stack | None:
         """Return the stack that has a role, or None."""
         return next((stack for stack in self.stacks if stack.role is role), None)
+
+
+class _Owned(Protocol):
+    """What a patient id and its issuer are known of."""
+
+    @property
+    def patient_key(self) -> str: ...
+
+    @property
+    def issuer_key(self) -> str: ...
+
+
+def count_patients(owned: Iterable[_Owned]) -> int:
+    """Return how many patients some images, studies or plans belong to by their patient ids; 0 where none has one.
+
+    The same id given out by two issuers stands for two patients. An issuer that only some of them name does not make
+    another patient of those: scanners and archives often leave it out.
+    """
+    owners = list(owned)
+    patients = {one.patient_key for one in owners} - {""}
+    issuers = {one.issuer_key for one in owners} - {""}
+    return max(len(patients), len(issuers))

@@ -25,7 +25,7 @@ from spinemri.intake.bids import (
     subject_key,
     with_option,
 )
-from spinemri.intake.candidates import Candidate, classify_stack
+from spinemri.intake.candidates import Candidate, classify_stack, with_study_named
 from spinemri.intake.classify import knows_weighting
 from spinemri.intake.enhancement import infer_contrast
 from spinemri.intake.fields import iso_date
@@ -175,7 +175,7 @@ def _study(
         study_instance_uid=study_uid,
         study_date=min(dates, default=""),
         patient_key=subject_key(subject),
-        stacks=choose_roles(infer_contrast(candidates)),
+        stacks=choose_roles(infer_contrast(with_study_named(candidates, rules))),
         rejected=tuple(refused),
         inputs_sha256=digest,
     )

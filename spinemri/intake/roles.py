@@ -8,6 +8,7 @@ from dataclasses import dataclass, replace
 from spinemri.errors import Flag
 from spinemri.intake.candidates import Candidate, slice_axis
 from spinemri.intake.classify import Kind
+from spinemri.intake.coverage import ENOUGH_OVERLAP, coverage_mm, height_mm, not_measured, overlap, same_frame
 from spinemri.intake.model import AXIAL_ROLES, SAGITTAL_ROLES, Plane, Role, Stack, Weighting
 
 __all__ = ["MINIMUM_SLICES", "choose_roles"]
@@ -15,7 +16,6 @@ __all__ = ["MINIMUM_SLICES", "choose_roles"]
 MINIMUM_SLICES = {Plane.SAGITTAL: 5, Plane.CORONAL: 5, Plane.AXIAL: 3}
 _MINIMUM_LOCALIZER_SLICES = 3
 _LOCALIZER_GAIN_MM = 40.0
-_OVERLAP = 0.5
 
 _PREFERENCE = {Kind.ORIGINAL: 0, Kind.COMPOSED: 1, Kind.DERIVED: 2, Kind.REFORMATTED: 3}
 _EXCLUDED = {
@@ -69,7 +69,7 @@ def _exclusion(candidate: Candidate) -> tuple[str, str] | None:
     """Return code and reason for a stack that no diagnostic role may use."""
     stack, traits = candidate.stack, candidate.traits
     if not traits.spine:
-        return "NOT_SPINE", f"body part examined is {traits.tags.body_part} and nothing names the spine"
+        return "NOT_SPINE", f"body part examined is {traits.tags.body_part} and nothing in the series names the spine"
     if traits.kind in _EXCLUDED:
         code, what = _EXCLUDED[traits.kind]
         return code, f"{what}: {traits.kind_evidence}"
@@ -98,38 +98,16 @@ def _tier(stack: Stack, role: Role) -> int | None:
     return 1 - suppressed if stack.contrast_enhanced else None
 
 
-def _same_frame(one: Stack, other: Stack) -> bool:
-    return one.frame_of_reference_uid == other.frame_of_reference_uid != ""
-
-
-def _height_mm(candidate: Candidate) -> float:
-    low, high = candidate.height_range_mm
-    return high - low
-
-
-def _coverage_mm(candidate: Candidate) -> float:
-    """Return how much of the spine is shown: the slab's thickness for axial slices, else the height."""
-    if candidate.stack.plane is not Plane.AXIAL:
-        return _height_mm(candidate)
-    return candidate.slices * candidate.stack.grid.spacing[2]
-
-
-def _overlap(one: Candidate, other: Candidate) -> float:
-    """Return the shared cranio-caudal extent as a fraction of the shorter stack's."""
-    (low, high), (bottom, top) = one.height_range_mm, other.height_range_mm
-    return max(0.0, min(high, top) - max(low, bottom)) / min(high - low, top - bottom)
-
-
 def _shares_coverage(candidate: Candidate, anchor: Candidate | None) -> bool:
     """Tell whether a stack shows what the first chosen one shows; unknown across frames of reference."""
-    if anchor is None or not _same_frame(candidate.stack, anchor.stack):
+    if anchor is None or not same_frame(candidate.stack, anchor.stack):
         return True
-    return _overlap(candidate, anchor) > 0
+    return overlap(candidate, anchor) > 0
 
 
 def _companions(candidate: Candidate, usable: Sequence[Candidate]) -> int:
     """Count the roles that stacks of the same frame of reference and coverage could fill beside this one."""
-    beside = [c for c in usable if _same_frame(c.stack, candidate.stack) and _overlap(c, candidate) >= _OVERLAP]
+    beside = [c for c in usable if same_frame(c.stack, candidate.stack) and overlap(c, candidate) >= ENOUGH_OVERLAP]
     return sum(any(_tier(c.stack, role) is not None for c in beside) for role in (*SAGITTAL_ROLES, *AXIAL_ROLES))
 
 
@@ -143,17 +121,18 @@ def _score(
     if anchor is None:
         together = (float(_companions(candidate, usable)), 0.0)
     else:
-        same = _same_frame(stack, anchor.stack)
-        together = (float(same), float(not same or _overlap(candidate, anchor) >= _OVERLAP))
+        same = same_frame(stack, anchor.stack)
+        together = (float(same), float(not same or overlap(candidate, anchor) >= ENOUGH_OVERLAP))
     return (
         *(together if anchor is not None else ()),
         -float(_tier(stack, role) or 0),
         -float(_PREFERENCE[candidate.traits.kind]),
         *(together if anchor is None else ()),
-        float(round(_coverage_mm(candidate) / 20)),
+        float(round(coverage_mm(candidate) / 20)),
         float(candidate.slices),
         -round(in_plane, 1),
         -round(stack.grid.spacing[across], 1),
+        -float(candidate.traits.uncorrected),
         stack.acquired,
         stack.stack_id,
     )
@@ -168,6 +147,7 @@ _CRITERIA_ANCHORED = (
     "has more slices",
     "is finer in plane",
     "has closer slices",
+    "is corrected for distortion",
     "was acquired later",
     "comes later",
 )
@@ -195,14 +175,14 @@ def _counting_localizer(candidates: Sequence[Candidate], chosen: dict[Role, Cand
         and c.traits.spine
         and not c.traits.problem
         and c.slices >= _MINIMUM_LOCALIZER_SLICES
-        and _same_frame(c.stack, anchor.stack)
-        and _overlap(c, anchor) > 0
-        and _height_mm(c) >= _height_mm(anchor) + _LOCALIZER_GAIN_MM
+        and same_frame(c.stack, anchor.stack)
+        and overlap(c, anchor) > 0
+        and height_mm(c) >= height_mm(anchor) + _LOCALIZER_GAIN_MM
     ]
     best = {Weighting.T2: 2, Weighting.T1: 1}
     return max(
         tall,
-        key=lambda c: (round(_height_mm(c) / 20), c.slices, best.get(c.stack.weighting, 0), c.stack.stack_id),
+        key=lambda c: (round(height_mm(c) / 20), c.slices, best.get(c.stack.weighting, 0), c.stack.stack_id),
         default=None,
     )
 
@@ -234,7 +214,10 @@ class _Decision:
     def _winner(self, candidate: Candidate, role: Role) -> Stack:
         stack = candidate.stack.with_role(role, "CHOSEN", _why_chosen(candidate, role, self._rivals(role)))
         anchor = self.anchor
-        if anchor is None or anchor is candidate or _same_frame(stack, anchor.stack):
+        if anchor is candidate:
+            left_out = not_measured(anchor, self.usable, self.chosen.get(Role.LOCALIZER))
+            return replace(stack, flags=(*stack.flags, *left_out))
+        if anchor is None or same_frame(stack, anchor.stack):
             return stack
         message = (
             f"{stack.stack_id} ({_NAMES[role]}) is not in the frame of reference of {anchor.stack.stack_id}: "
@@ -262,7 +245,7 @@ def _why_chosen(candidate: Candidate, role: Role, rivals: int) -> str:
     stack = candidate.stack
     reason = f"{_NAMES[role]}: the only one" if rivals == 1 else f"{_NAMES[role]}: the best of {rivals}"
     if role is Role.LOCALIZER:
-        return f"{_NAMES[role]}: shows {_height_mm(candidate):.0f} mm of the spine, for counting levels"
+        return f"{_NAMES[role]}: shows {height_mm(candidate):.0f} mm of the spine, for counting levels"
     if stack.weighting is Weighting.STIR:
         return f"{reason}; STIR, because there is no T2"
     if role in {Role.SAGITTAL_T2, Role.AXIAL_T2, Role.SAGITTAL_T1} and stack.fat_suppressed:

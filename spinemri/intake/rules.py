@@ -17,7 +17,7 @@ from spinemri.errors import UsageError
 from spinemri.intake.model import Weighting
 from spinemri.intake.tags import SeriesTags
 
-__all__ = ["SeriesRules", "TimingRule", "find_words", "load_rules", "normalised_words"]
+__all__ = ["DixonRules", "SeriesRules", "TimingRule", "find_words", "load_rules", "normalised_words"]
 
 _RANGES = ("repetition_ms", "echo_ms", "inversion_ms", "flip_deg")
 
@@ -56,6 +56,30 @@ class TimingRule:
 
 
 @dataclass(frozen=True)
+class DixonRules:
+    """How words tell the images of a Dixon series apart.
+
+    Attributes
+    ----------
+    phrases, labels, endings : mapping of str to tuple of str
+        Patterns by image (``"water"``, ``"fat"``, ``"in_phase"``, ``"opposed_phase"``): alone enough; enough before a
+        colon or where the technique is named; enough at the end of words that name the technique.
+    technique : tuple of str
+    after_ending : tuple of str
+        What may follow an ending, besides numbers.
+    no_label : tuple of str
+        Phrases in which a label names no image, such as fat that is suppressed.
+    """
+
+    phrases: Mapping[str, tuple[str, ...]]
+    labels: Mapping[str, tuple[str, ...]]
+    endings: Mapping[str, tuple[str, ...]]
+    technique: tuple[str, ...]
+    after_ending: tuple[str, ...]
+    no_label: tuple[str, ...]
+
+
+@dataclass(frozen=True)
 class SeriesRules:
     """How series are recognised.
 
@@ -64,6 +88,7 @@ class SeriesRules:
     timing : tuple of TimingRule
     words, image_type, region : mapping of str to tuple of str
         Patterns by meaning; `region` in order of precedence.
+    dixon : DixonRules
     whole_from_mm : float
     other_body_parts, spine_words : tuple of str
     """
@@ -71,6 +96,7 @@ class SeriesRules:
     timing: tuple[TimingRule, ...]
     words: Mapping[str, tuple[str, ...]]
     image_type: Mapping[str, tuple[str, ...]]
+    dixon: DixonRules
     region: Mapping[str, tuple[str, ...]]
     whole_from_mm: float
     other_body_parts: tuple[str, ...]
@@ -158,6 +184,7 @@ def _parse(data: Mapping[str, Any]) -> SeriesRules:
         timing=tuple(_timing(line) for line in data["timing"]),
         words=_lists(data["words"]),
         image_type=_lists(data["image_type"]),
+        dixon=_dixon(data["dixon"]),
         region=_lists(region),
         whole_from_mm=whole_from_mm,
         other_body_parts=tuple(data["not_spine"]["body_parts"]),
@@ -167,6 +194,11 @@ def _parse(data: Mapping[str, Any]) -> SeriesRules:
 
 def _lists(groups: Mapping[str, Any]) -> dict[str, tuple[str, ...]]:
     return {name: tuple(str(word) for word in words) for name, words in groups.items()}
+
+
+def _dixon(data: Mapping[str, Any]) -> DixonRules:
+    flat = _lists({name: data[name] for name in ("technique", "after_ending", "no_label")})
+    return DixonRules(_lists(data["phrases"]), _lists(data["labels"]), _lists(data["endings"]), **flat)
 
 
 def _timing(line: Mapping[str, Any]) -> TimingRule:

@@ -72,10 +72,8 @@ class Identity:
 
     Attributes
     ----------
-    patient_key : str
+    patient_key, issuer_key : str
         See `spinemri.intake.model.Study`.
-    id_key, issuer_key : str
-        SHA-256 of the patient id and of its issuer alone; empty where blank.
     person_key : str
         SHA-256 of name and birth date: tells people apart where the patient id is blank.
     study_date : str
@@ -83,7 +81,6 @@ class Identity:
     """
 
     patient_key: str
-    id_key: str
     issuer_key: str
     person_key: str
     study_uid: str

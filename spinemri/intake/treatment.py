@@ -18,6 +18,7 @@ from pydicom.errors import InvalidDicomError
 
 from spinemri.errors import Flag, InputError
 from spinemri.intake.fields import identity, text
+from spinemri.intake.model import count_patients
 from spinemri.intake.sources import find_sources
 from spinemri.volume import Volume
 
@@ -77,7 +78,7 @@ class Course:
         Gy, in the frame of reference of the planning images.
     target : Target or None
     links : tuple of FrameLink
-    patient_key : str
+    patient_key, issuer_key : str
         As of a study.
     flags : tuple of Flag
     """
@@ -89,6 +90,7 @@ class Course:
     target: Target | None = None
     links: tuple[FrameLink, ...] = ()
     patient_key: str = ""
+    issuer_key: str = ""
     flags: tuple[Flag, ...] = ()
 
 
@@ -125,6 +127,7 @@ def read_course(folder: Path) -> Course:
             f"{len(plans)} plans and {len(doses)} plan doses were found: which one was delivered cannot be told.",
             "Give a folder with one plan and its dose, or their sum.",
         )
+    patient_key, issuer_key = _patient([*plans, *doses, *structures])
     prescribed, flags = _prescription(plans[0]) if plans else (None, ())
     return Course(
         prescribed_gy=prescribed,
@@ -133,7 +136,8 @@ def read_course(folder: Path) -> Course:
         dose=_dose(doses[0]) if doses else None,
         target=_target(structures),
         links=tuple(_links(found.get("REG", []))),
-        patient_key=_patient([*plans, *doses, *structures]),
+        patient_key=patient_key,
+        issuer_key=issuer_key,
         flags=flags,
     )
 
@@ -159,11 +163,13 @@ def _items(dataset: Dataset, keyword: str) -> Sequence[Dataset]:
     return dataset.get(keyword) or ()
 
 
-def _patient(objects: Sequence[Dataset]) -> str:
-    keys = {identity(dataset).patient_key for dataset in objects} - {""}
-    if len(keys) > 1:
-        raise InputError("SEVERAL_PATIENTS", f"The radiotherapy belongs to {len(keys)} patients by their patient ids.")
-    return max(keys, default="")
+def _patient(objects: Sequence[Dataset]) -> tuple[str, str]:
+    """Return the keys of patient and issuer."""
+    owners = [identity(dataset) for dataset in objects]
+    count = count_patients(owners)
+    if count > 1:
+        raise InputError("SEVERAL_PATIENTS", f"The radiotherapy belongs to {count} patients by their patient ids.")
+    return max(owner.patient_key for owner in owners), max(owner.issuer_key for owner in owners)
 
 
 def _prescription(plan: Dataset) -> tuple[float | None, tuple[Flag, ...]]:

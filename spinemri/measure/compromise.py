@@ -9,12 +9,12 @@ from numpy.typing import NDArray
 
 from spinemri.anatomy.model import Levels
 from spinemri.errors import Flag
-from spinemri.measure.escc import escc_evidence, escc_grade, why_no_cord
+from spinemri.measure.escc import escc_evidence, escc_grade, why_no_cord, why_no_grade
 from spinemri.measure.mass import Extent
 from spinemri.measure.profile import number
 from spinemri.measure.record import CompromiseRecord
 from spinemri.measure.references import CORD_AREA_MM2, References, same_place
-from spinemri.measure.sections import MeasuredCanal, Sections, smooth_along
+from spinemri.measure.sections import MeasuredCanal, Sections, seen_only, smooth_along
 
 __all__ = ["compression_percent", "compromise_record", "occupied_length_mm", "worst_section"]
 
@@ -97,8 +97,9 @@ def worst_section(sections: Sections, references: References, extent: Extent) ->
 def _left(sections: Sections, name: str, references: References, extent: Extent) -> NDArray[np.float64]:
     """Share of a structure that is left on every section, the mean of AP diameter and area as far as they are known."""
     parts = []
+    structure = seen_only(sections.cord) if name == "cord" else getattr(sections, name)
     for quantity in ("ap_mm", "area_mm2"):
-        values = smooth_along(getattr(getattr(sections, name), quantity), step_mm=sections.step_mm)
+        values = smooth_along(getattr(structure, quantity), step_mm=sections.step_mm)
         parts.append(_relative(values, references.mean_of_known(f"{name}_{quantity}"), extent))
     known = np.isfinite(parts)
     total: NDArray[np.float64] = np.where(known, parts, 0.0).sum(0) / np.maximum(known.sum(0), 1)
@@ -153,8 +154,14 @@ def compromise_record(
         **numbers,
         **bony,
     )
-    flags = (*_missing_references(references, cord=no_cord is None), *((no_cord,) if no_cord else ()))
-    return record, flags
+    flags = list(_missing_references(references, cord=no_cord is None))
+    if record.mcc_percent is None and references.above and references.below:
+        flags.append(_sac_not_measurable(names[worst]))
+    if no_cord:
+        flags.append(no_cord)
+    elif grade is None:
+        flags.append(why_no_grade(evidence, names[worst]))
+    return record, tuple(flags)
 
 
 def _diameters(sections: Sections, references: References, worst: int, *, cord: bool) -> dict[str, float | None]:
@@ -170,10 +177,11 @@ def _diameters(sections: Sections, references: References, worst: int, *, cord: 
     }
     if not cord:
         return out
-    ap, transverse = here(sections.cord.ap_mm), here(sections.cord.transverse_mm)
+    seen = seen_only(sections.cord)
+    ap, transverse = here(seen.ap_mm), here(seen.transverse_mm)
     return out | {
         "cord_ap_mm": number(ap),
-        "cord_area_mm2": number(here(sections.cord.area_mm2)),
+        "cord_area_mm2": number(here(seen.area_mm2)),
         "mscc_percent": compression_percent(ap, *references.values("cord_ap_mm")),
         "compression_ratio": number(ap / transverse) if transverse > 0 else None,
     }
@@ -185,7 +193,7 @@ def _bony_canal(sections: Sections, names: tuple[str | None, ...], worst: int, *
     occupancy = smooth_along(sections.occupancy_percent, step_mm=step)
     highest = int(np.nan_to_num(occupancy, nan=-1.0).argmax())
     area = float(smooth_along(sections.canal.area_mm2, step_mm=step)[worst])
-    cord_area = float(smooth_along(sections.cord.area_mm2, step_mm=step)[worst])
+    cord_area = float(smooth_along(seen_only(sections.cord).area_mm2, step_mm=step)[worst])
     return {
         "canal_occupancy_percent": number(occupancy[highest]),
         "canal_occupancy_level": names[highest],
@@ -223,6 +231,16 @@ def _missing_references(references: References, *, cord: bool) -> tuple[Flag, ..
             ),
         )
     return ()
+
+
+def _sac_not_measurable(level: str | None) -> Flag:
+    """Return the flag for a sac too small to measure, or not outlined, between two references that are."""
+    return Flag(
+        "SAC_NOT_MEASURABLE",
+        f"No dural sac can be measured at the worst section ({level or 'level unknown'}): it is pressed shut or not "
+        "outlined. MCC and MSCC are not given. Take the compression for high-grade until you have looked at the "
+        "images.",
+    )
 
 
 def _nothing_measurable() -> Flag:

@@ -16,10 +16,10 @@ from scipy import ndimage
 from spinemri.errors import Flag, Severity
 from spinemri.measure.planes import FloatMap, SectionStack
 from spinemri.measure.profile import number
-from spinemri.measure.references import CORD_AREA_MM2, References, below_any_conus, conus_index
-from spinemri.measure.sections import SMALLEST_AREA_MM2, Sections, smooth_along
+from spinemri.measure.references import CORD_AREA_MM2, References, above_any_conus, below_any_conus, conus_index
+from spinemri.measure.sections import SMALLEST_AREA_MM2, Sections, seen_only, smooth_along
 
-__all__ = ["EsccEvidence", "escc_evidence", "escc_grade", "mass_cord_distance_mm", "why_no_cord"]
+__all__ = ["EsccEvidence", "escc_evidence", "escc_grade", "mass_cord_distance_mm", "why_no_cord", "why_no_grade"]
 
 SAC_DEFORMED_RATIO = 0.85
 """Sacs at corresponding places of neighbouring segments differ by up to a tenth in health."""
@@ -167,8 +167,8 @@ def escc_evidence(stack: SectionStack, sections: Sections, references: Reference
     """
 
     def here(name: str, quantity: str) -> float:
-        values = getattr(getattr(sections, name), quantity)
-        return float(smooth_along(values, step_mm=sections.step_mm)[worst])
+        structure = seen_only(sections.cord) if name == "cord" else sections.sac
+        return float(smooth_along(getattr(structure, quantity), step_mm=sections.step_mm)[worst])
 
     def ratio(name: str, quantity: str) -> float:
         beside = references.least_of_known if name == "cord" else references.mean_of_known
@@ -182,8 +182,9 @@ def escc_evidence(stack: SectionStack, sections: Sections, references: Reference
         mass_cord_distance_mm=mass_cord_distance_mm(stack, worst),
         cord_ap_ratio=ratio("cord", "ap_mm"),
         cord_area_ratio=ratio("cord", "area_mm2"),
-        csf_fraction=max(0.0, 1.0 - cord / sac) if sac > 0 else float("nan"),
-        csf_area_mm2=max(0.0, sac - cord),
+        # np.maximum keeps what is not known; max would make it 0.
+        csf_fraction=float(np.maximum(0.0, 1.0 - cord / sac)) if sac > 0 else float("nan"),
+        csf_area_mm2=float(np.maximum(0.0, sac - cord)),
     )
 
 
@@ -235,9 +236,11 @@ def why_no_cord(sections: Sections, evidence: EsccEvidence, worst: int, level: s
     Flag or None
         None where the cord is there.
     """
-    area = smooth_along(sections.cord.area_mm2, step_mm=sections.step_mm)[worst]
+    area = smooth_along(seen_only(sections.cord).area_mm2, step_mm=sections.step_mm)[worst]
     tip = conus_index(sections)
-    below = worst > tip if tip is not None else below_any_conus(level)
+    # A cord outline may end too early or too late: where the level is known, it has the first word.
+    beyond_tip = tip is not None and worst > tip
+    below = below_any_conus(level) or (beyond_tip and not above_any_conus(level))
     if np.nan_to_num(area) >= CORD_AREA_MM2 and not below:
         return None
     if tip is not None and worst < tip and evidence.sac_area_ratio < SAC_SHUT_RATIO:
@@ -255,3 +258,36 @@ def why_no_cord(sections: Sections, evidence: EsccEvidence, worst: int, level: s
         f"No spinal cord was outlined at the worst section ({level or 'level unknown'}): MSCC and the ESCC grade "
         "are not given. Look at the cord there and correct the outline if needed.",
     )
+
+
+def why_no_grade(evidence: EsccEvidence, level: str | None) -> Flag:
+    """Explain why there is no grade where a cord is, or must be.
+
+    Parameters
+    ----------
+    evidence : EsccEvidence
+        Not complete.
+    level : str or None
+        Of the worst section.
+
+    Returns
+    -------
+    Flag
+    """
+    where = level or "level unknown"
+    if evidence.sac_area_ratio < SAC_SHUT_RATIO:
+        message = (
+            f"At the worst section ({where}) the sac is pressed nearly shut and no cord can be outlined in it: the "
+            "ESCC grade is not given. Take the compression for high-grade until you have looked at the images."
+        )
+    elif not np.isfinite(evidence.sac_ap_ratio):
+        message = (
+            f"The sac at the worst section ({where}) or an unaffected one to compare it with cannot be measured: the "
+            "ESCC grade is not given. Grade it by eye."
+        )
+    else:
+        message = (
+            f"Cord and mass at the worst section ({where}) cannot be measured against an unaffected section: the ESCC "
+            "grade is not given. Grade it by eye."
+        )
+    return Flag("ESCC_NOT_ASSESSABLE", message)

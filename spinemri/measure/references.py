@@ -164,11 +164,19 @@ def find_references(sections: Sections, levels: Levels, centreline: Centreline, 
     middles = np.rint(vertebra_positions_mm(levels, centreline) / sections.step_mm).astype(int)
     ordinal = vertebra_of_sections(levels, centreline)
     length = len(sections)
-    usable = [0 <= m < length and ordinal[m] == i for i, m in enumerate(middles)]
+    usable = [0 <= m < length and ordinal[m] == i and _middle_known(levels, i) for i, m in enumerate(middles)]
     first, last = extent.vertebrae
     above = _nearest(sections, middles, usable, first, step=-1) if first >= 0 else None
     below = _nearest(sections, middles, usable, last, step=1) if last >= 0 else None
     return References(above, below)
+
+
+def _middle_known(levels: Levels, index: int) -> bool:
+    """Tell whether the centre of a vertebra is its middle: not if the end of the field of view cuts it.
+
+    Between others a body may be cut in front, which does not move its middle along the canal.
+    """
+    return levels.vertebrae[index].complete or 0 < index < len(levels.vertebrae) - 1
 
 
 def same_place(

@@ -10,7 +10,7 @@ from numpy.typing import NDArray
 from spinemri.anatomy.model import Centreline
 from spinemri.measure.planes import FloatMap, SectionStack, reaches_edge
 
-__all__ = ["MeasuredCanal", "Sections", "Structure", "measure_sections", "smooth_along"]
+__all__ = ["MeasuredCanal", "Sections", "Structure", "measure_sections", "seen_only", "smooth_along"]
 
 SMOOTHING_MM = 3.0
 SMALLEST_AREA_MM2 = 4.0
@@ -185,6 +185,18 @@ def _at_offset(
     value = (1 - part) * lengths[every, low] + part * lengths[every, low + 1]
     out: NDArray[np.float64] = np.where(np.isnan(offset), np.nan, np.maximum(value, 0.0))
     return out
+
+
+def seen_only(structure: Structure) -> Structure:
+    """Return a structure that is not known where it is not seen, in place of being 0.
+
+    Where an outline ends, averaging over neighbours would otherwise make what is left of it look narrow.
+    """
+    seen = np.nan_to_num(structure.area_mm2) >= SMALLEST_AREA_MM2
+    area, ap, transverse = (
+        np.where(seen, values, np.nan) for values in (structure.area_mm2, structure.ap_mm, structure.transverse_mm)
+    )
+    return replace(structure, area_mm2=area, ap_mm=ap, transverse_mm=transverse)
 
 
 def smooth_along(values: NDArray[np.float64], *, step_mm: float, width_mm: float = SMOOTHING_MM) -> NDArray[np.float64]:

@@ -11,7 +11,7 @@ from scipy import ndimage
 
 from spinemri.anatomy.model import Anatomy, Centreline
 from spinemri.errors import Flag, Severity
-from spinemri.intake.model import Role
+from spinemri.intake.model import Role, Weighting
 from spinemri.mass.model import Mass
 from spinemri.measure.mass import Extent
 from spinemri.measure.record import SignalRecord
@@ -19,7 +19,7 @@ from spinemri.measure.references import MARGIN_VERTEBRAE
 from spinemri.nomenclature import Tissue
 from spinemri.volume import Grid, Volume, resample
 
-__all__ = ["Regions", "find_regions", "measure_signal"]
+__all__ = ["Regions", "find_regions", "measure_signal", "without_stand_in"]
 
 BoolMap = NDArray[np.bool_]
 
@@ -116,6 +116,22 @@ def measure_signal(
         enhancement_ratio=_divide(post, pre),
     )
     return record, tuple(_not_aligned(role) for role in apart)
+
+
+def without_stand_in(signal: SignalRecord, weighting: Weighting) -> SignalRecord:
+    """Drop the ratio on T2 where another series has the role of the T2: on STIR marrow is dark, and the ratio another.
+
+    Parameters
+    ----------
+    signal : SignalRecord
+    weighting : Weighting
+        Of the stack that has the role of the sagittal T2.
+
+    Returns
+    -------
+    SignalRecord
+    """
+    return signal if weighting is Weighting.T2 else signal.model_copy(update={"t2_to_marrow": None})
 
 
 def _core(region: BoolMap) -> BoolMap:

@@ -9,10 +9,16 @@ __all__ = ["why_missing"]
 _ALL = ("NO_CANAL", "MASS_NOT_REQUESTED")
 _CANAL = ("COMPROMISE_NOT_ASSESSABLE", "MASS_OUTSIDE_CANAL")
 _CODES: dict[str, tuple[str, ...]] = {
-    "mcc_percent": ("MCC_REFERENCE_MISSING", *_CANAL),
-    "mscc_percent": ("MSCC_REFERENCE_MISSING", "MCC_REFERENCE_MISSING", "CORD_NOT_SEEN", *_CANAL),
+    "mcc_percent": ("MCC_REFERENCE_MISSING", "SAC_NOT_MEASURABLE", *_CANAL),
+    "mscc_percent": (
+        "MSCC_REFERENCE_MISSING",
+        "MCC_REFERENCE_MISSING",
+        "CORD_NOT_SEEN",
+        "ESCC_NOT_ASSESSABLE",
+        *_CANAL,
+    ),
     "reference_levels": ("MCC_REFERENCE_MISSING", *_CANAL),
-    "escc_grade": ("ESCC_BELOW_CONUS", "CORD_NOT_SEEN", *_CANAL),
+    "escc_grade": ("ESCC_BELOW_CONUS", "CORD_NOT_SEEN", "ESCC_NOT_ASSESSABLE", *_CANAL),
     "schizas_grade": (
         "SCHIZAS_CONUS_UNKNOWN",
         "SCHIZAS_NO_T2",
@@ -22,9 +28,9 @@ _CODES: dict[str, tuple[str, ...]] = {
         "SCHIZAS_FAT_UNKNOWN",
         *_CANAL,
     ),
-    "cord_area_mm2": ("CORD_NOT_SEEN", *_CANAL),
-    "cord_ap_mm": ("CORD_NOT_SEEN", *_CANAL),
-    "compression_ratio": ("CORD_NOT_SEEN", *_CANAL),
+    "cord_area_mm2": ("CORD_NOT_SEEN", "ESCC_NOT_ASSESSABLE", *_CANAL),
+    "cord_ap_mm": ("CORD_NOT_SEEN", "ESCC_NOT_ASSESSABLE", *_CANAL),
+    "compression_ratio": ("CORD_NOT_SEEN", "ESCC_NOT_ASSESSABLE", *_CANAL),
     "ascor": ("CANAL_UNKNOWN", "CORD_NOT_SEEN", *_CANAL),
     "canal_area_mm2": ("CANAL_UNKNOWN", *_CANAL),
     "canal_ap_mm": ("CANAL_UNKNOWN", *_CANAL),
@@ -39,7 +45,7 @@ _CODES: dict[str, tuple[str, ...]] = {
 }
 _SEQUENCES = {
     "t1_to_marrow": ({"T1"}, "no T1 sequence used"),
-    "t2_to_marrow": ({"T2"}, "no T2 sequence used"),
+    "t2_to_marrow": ({"T2"}, "no sagittal T2 sequence used"),
 }
 
 
@@ -65,7 +71,8 @@ def why_missing(field: str, measured: Measurements) -> str:
         return "no mass found"
     if field in _SEQUENCES:
         weightings, text = _SEQUENCES[field]
-        if not any(series.used and series.weighting in weightings for series in measured.series):
+        sagittal = {series.weighting for series in measured.series if series.used and series.plane == "sagittal"}
+        if sagittal.isdisjoint(weightings):
             return text
     if field == "enhancement_ratio" and not any(s.used and s.contrast_enhanced for s in measured.series):
         return "no post-contrast sequence used"

@@ -67,15 +67,15 @@ SUBREGIONS = (
 """The one real scan whose vertebrae are labelled to their sides."""
 
 _SHARES = {
-    "real-none": 0.10,
-    "real-mass": 0.13,
-    "real-foraminal": 0.03,
-    "real-circumferential": 0.12,
-    "real-other": 0.05,
+    "real-none": 0.14,
+    "real-mass": 0.18,
+    "real-foraminal": 0.07,
+    "real-circumferential": 0.07,
+    "real-other": 0.06,
     "real-cord": 0.16,
-    "real-unlabelled": 0.03,
-    "real-subregion": 0.01,
-    "phantom": 0.37,
+    "real-unlabelled": 0.06,
+    "real-subregion": 0.03,
+    "phantom": 0.23,
 }
 
 

@@ -84,7 +84,7 @@ def study_result(
         study=Study(uid, date, patient, (), (), uid),
         images=dict.fromkeys(roles, image),
         primary=roles[0],
-        anatomy=Anatomy(tissues, None, Levels((), (), "unknown", "none", 0.0), image),
+        anatomy=Anatomy(tissues, None, Levels((), (), "unknown", "none", 0.0), image, "m"),
         mass=Mass("not_found", image, image, (), truncated=False, existence=0.0, volume_log_sd=0.0),
         measurements=measurements,
         profile=(),

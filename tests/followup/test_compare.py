@@ -8,8 +8,9 @@ from spinemri.anatomy.model import Centreline
 from spinemri.errors import UsageError
 from spinemri.followup import Radiotherapy, compare_results
 from spinemri.followup.change import SHARED_CORRELATION, LogVolume, volume_change
+from spinemri.followup.compatibility import error_correlation, protocol_differences, unlike_sequences
 from spinemri.followup.paired import PairedEstimate, combined
-from spinemri.intake.model import Role
+from spinemri.intake.model import Plane, Role, Stack, Weighting
 from spinemri.measure.record import ExtentRecord, FlagRecord
 from spinemri.volume import Volume
 
@@ -199,3 +200,75 @@ def test_the_same_input_gives_the_same_json(make):
     first, second = (compare_results(results, TREATMENT).model_dump_json() for _ in range(2))
     assert first == second
     assert '"MASS_NOT_FOUND_AT_FOLLOWUP"' in first
+
+
+LUMBAR = ("L1", "L2", "L3", "L4", "L5")
+
+
+@pytest.mark.parametrize(
+    "between",
+    [
+        {"mass": None, "levels": LUMBAR},
+        {"mass": 0.5, "flags": (FlagRecord(code="VISITS_DO_NOT_MATCH", message="", severity="error"),)},
+        {"mass": 0.5, "patient": "another"},
+    ],
+    ids=["elsewhere", "does not match", "another patient"],
+)
+def test_a_visit_that_does_not_show_the_mass_hides_no_recurrence(make, between):
+    fields = {key: value for key, value in between.items() if key not in ("mass", "levels")}
+    levels = make.levels(between["levels"]) if "levels" in between else None
+    volumes = {"2024-03-01": 8.0, "2024-06-01": 3.0, "2024-09-15": 7.0}
+    results = [make.result(make.mass(v), date=d) for d, v in volumes.items()]
+    results.insert(1, make.result(make.mass(between["mass"]), date="2024-04-01", levels=levels, **fields))
+    comparison = compare_results(results, None)
+    assert (comparison.nadir.study_date, comparison.nadir.volume_ml) == ("2024-06-01", 3.0)
+    assert (comparison.recurrence.suspected, comparison.recurrence.since) == (True, "2024-09-15")
+
+
+def test_a_mass_that_is_gone_where_it_was_is_the_nadir(make):
+    results = [make.result(make.mass(v), date=d) for d, v in (("2024-03-01", 8.0), ("2024-06-01", None))]
+    assert compare_results(results, None).nadir.volume_ml is None
+
+
+def test_a_visit_without_named_levels_may_not_show_where_the_mass_was(make):
+    unknown = make.levels((), numbering="unknown")
+    comparison = compare_results([make.result(), make.result(make.mass(None), date="2024-04-01", levels=unknown)], None)
+    assert comparison.timepoints[1].verdict == "not_assessable"
+    assert codes(comparison) == ["CHANGE_NOT_ASSESSABLE"]
+
+
+def test_outlines_that_no_network_made_alone_share_no_error(make):
+    edited = (FlagRecord(code="MASKS_EDITED", message="", severity="info"),)
+    drawn = replace(make.result().anatomy, model_sha256="")
+    pairs = {
+        "read alike": (make.result(), make.result(date="2024-04-01")),
+        "edited": (make.result(), make.result(date="2024-04-01", flags=edited)),
+        "drawn": tuple(replace(make.result(date=day), anatomy=drawn) for day in ("2024-03-01", "2024-04-01")),
+    }
+    shared = {name: error_correlation(*pair) for name, pair in pairs.items()}
+    assert shared == {"read alike": SHARED_CORRELATION, "edited": 0.0, "drawn": 0.0}
+
+
+def test_a_sequence_that_only_one_visit_has_is_another_protocol(make):
+    both = (Role.SAGITTAL_T2, Role.SAGITTAL_T1)
+    results = make.result(roles=both), make.result(date="2024-04-01", roles=both[:1])
+    assert protocol_differences(*results) == (
+        "the sagittal sequences are sagittal_t2 and sagittal_t1, then sagittal_t2",
+    )
+
+
+def _taken_as(result, weighting):
+    stack = Stack(
+        stack_id="", series_instance_uid="", series_description="", plane=Plane.SAGITTAL, weighting=weighting,
+        fat_suppressed=weighting is Weighting.STIR, contrast_enhanced=False, region="", grid=result.primary_image.grid,
+        frame_of_reference_uid="", acquired="", reader=lambda: result.primary_image, role=Role.SAGITTAL_T2,
+    )  # fmt: skip
+    return replace(result, study=replace(result.study, stacks=(stack,)))
+
+
+def test_stir_in_the_place_of_t2_is_another_sequence(make):
+    t2 = _taken_as(make.result(), Weighting.T2)
+    stir = _taken_as(make.result(date="2024-04-01"), Weighting.STIR)
+    assert unlike_sequences(t2, stir) == {Role.SAGITTAL_T2}
+    assert protocol_differences(t2, stir) == ("the measured sequence has another weighting or fat suppression",)
+    assert unlike_sequences(t2, t2) == frozenset()

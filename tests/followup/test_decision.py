@@ -43,6 +43,15 @@ def test_nothing_shrinks_by_more_than_all():
     )
 
 
+def test_a_loss_of_more_than_there_was_is_a_loss_of_all():
+    small = LogVolume(2.0, 0.1)
+    lost = combined([PairedEstimate(name, ml, 0.05) for name, ml in (("outlines", -1.9), ("boundary_shift", -2.6))])
+    pairing = decide(Change("decreased", -88.0, (-95.0, -70.0), 20.0), small, lost).pairing
+    assert pairing.percent == -100.0
+    for _, percent, (low, high) in pairing.estimates:
+        assert -100.0 <= low <= percent <= high
+
+
 def test_disagreeing_estimates_widen_the_interval_and_are_flagged():
     far = combined([PairedEstimate("outlines", -0.2, 0.3), PairedEstimate("complement", -2.5, 0.3)])
     change = decide(UNPAIRED, VOLUME, far)

@@ -111,6 +111,22 @@ def test_without_a_common_sequence_there_is_no_paired_change(visits):
     assert "no sagittal sequence" in paired_change(one, other, alike=False)
 
 
+def test_a_sequence_that_shows_less_of_the_mass_is_left_out(visits, paired):
+    (first, _), (second, _) = visits
+    short = first.images[Role.SAGITTAL_T1]
+    cut = Volume(short.array[:, :, : short.shape[2] // 2], short.affine, short.frame_of_reference_uid)
+    narrow = SimpleNamespace(**vars(first) | {"images": first.images | {Role.SAGITTAL_T1: cut}})
+    found = paired_change(narrow, second, alike=True)
+    assert paired.roles == (Role.SAGITTAL_T2, Role.SAGITTAL_T1)
+    assert found.roles == (Role.SAGITTAL_T2,)
+    assert found.change_ml == pytest.approx(paired.change_ml, abs=2 * found.sd_ml)
+
+
+def test_a_sequence_of_another_weighting_is_not_compared(visits):
+    (first, _), (second, _) = visits
+    assert paired_change(first, second, alike=False, unlike={Role.SAGITTAL_T1}).roles == (Role.SAGITTAL_T2,)
+
+
 def test_images_that_do_not_agree_are_refused(visits):
     (first, _), (second, _) = visits
     rng = np.random.default_rng(0)

@@ -14,6 +14,10 @@ from spinemri.followup.paired import (
     compare_outlined_once,
     compare_pair,
 )
+from spinemri.followup.sampled_pair import CLASSES, MASS
+from spinemri.nomenclature import Tissue
+
+SAC = CLASSES.index(Tissue.DURAL_SAC)
 
 
 def test_all_estimates_find_the_shift_of_the_border():
@@ -46,6 +50,21 @@ def test_mass_outside_the_canal_counts_in_every_estimate():
     for before, after in zip(compare_pair(pair).estimates, more.estimates, strict=True):
         assert after.change_ml - before.change_ml == pytest.approx(gained)
         assert after.sd_ml > before.sd_ml
+
+
+def test_a_mass_wholly_outside_the_canal_rests_on_its_outlines():
+    pair = sampled_pair((17.3, 17.3))
+    coverage = pair.coverage.copy()
+    coverage[:, SAC] += coverage[:, MASS]
+    coverage[:, MASS] = 0.0
+    beyond = np.zeros((2, *SHAPE), np.float32)
+    beyond[0, 3:7, 36:39, 10:20] = 1.0
+    beyond[1, 3:6, 36:39, 10:20] = 1.0
+    found = compare_pair(replace(pair, coverage=coverage, outside=beyond))
+    assert [estimate.method for estimate in found.estimates] == ["outlines"]
+    assert found.change_ml == pytest.approx((beyond[1] - beyond[0]).sum() * pair.voxel_ml)
+    assert found.sd_ml > 0
+    assert found.contrast_share == 0.0
 
 
 def test_the_weights_are_those_of_least_variance():

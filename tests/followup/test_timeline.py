@@ -65,3 +65,11 @@ def test_growth_since_a_baseline_after_treatment_is_recurrence(make):
 def test_steady_growth_without_a_nadir_is_no_recurrence(make):
     found = recurrence([make.mass(4), make.mass(6), make.mass(9)])
     assert found.suspected is False
+
+
+def test_a_visit_that_cannot_be_compared_is_neither_nadir_nor_recurrence(make):
+    masses = [make.mass(8), None, make.mass(3), make.mass(7)]
+    assert find_nadir(masses, DATES).volume_ml == 3
+    assert recurrence(masses).since == "2025-03-01"
+    assert find_nadir([None, None], DATES[:2]) is None
+    assert recurrence([make.mass(8), make.mass(3), None]).suspected is None

@@ -55,3 +55,9 @@ def test_volume_yardsticks(make, change, sphere, reins, observer):
 def test_a_vanished_mass_has_no_diameter(make):
     found = yardsticks([make.mass(), make.mass(None)], None)
     assert set(found.values()) == {None}
+
+
+def test_a_mass_that_the_field_of_view_cuts_has_no_longest_diameter(make):
+    masses = [of_length(make, 88.0), of_length(make, 50.0).model_copy(update={"truncated": True})]
+    assert yardsticks(masses, None)["recist_1_1_diameter"] is None
+    assert yardsticks([*masses, of_length(make, 86.0)], None)["recist_1_1_diameter"] == "stable"

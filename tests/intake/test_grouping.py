@@ -65,13 +65,60 @@ def test_missing_slice_is_interpolated_and_flagged(tmp_path, make_volume):
     np.testing.assert_array_equal(loaded.array[5:], volume.array[5:])
 
 
-def test_wide_gap_splits_a_stack_and_the_larger_part_is_used(tmp_path, make_volume):
-    paths = write_sagittal_series(make_volume(shape=(12, 40, 48)), tmp_path)
-    for path in paths[7:10]:
+def test_two_missing_slices_side_by_side_do_not_cut_the_stack(tmp_path, make_volume):
+    volume = make_volume(shape=(12, 40, 48))
+    paths = write_sagittal_series(volume, tmp_path)
+    for path in paths[5:7]:
         path.unlink()
+    (stack,) = read_study(tmp_path).stacks
+    assert [flag.code for flag in stack.flags] == ["MISSING_SLICES"]
+    assert stack.flags[0].message.startswith("2 of 12")
+    loaded = stack.load()
+    assert loaded.grid.same_as(volume.grid, tolerance_mm=1e-4)
+    np.testing.assert_allclose(loaded.array[5], volume.array[4] * 2 / 3 + volume.array[7] / 3, atol=1e-3)
+
+
+def test_thin_slices_are_not_cut_by_a_gap_of_a_centimetre(tmp_path, make_volume):
+    paths = write_sagittal_series(make_volume(shape=(60, 12, 12), spacing=(0.9, 2.0, 2.0)), tmp_path)
+    for path in paths[20:30]:
+        path.unlink()
+    (stack,) = read_study(tmp_path).stacks
+    assert stack.grid.shape[0] == 60
+    assert stack.flags[0].message.startswith("10 of 60")
+
+
+def test_too_many_missing_slices_make_a_stack_unusable_rather_than_half(tmp_path, make_volume):
+    paths = write_sagittal_series(make_volume(shape=(11, 40, 48)), tmp_path)
+    for path in (*paths[2:4], *paths[6:8]):
+        path.unlink()
+    ((stack,),) = (study.stacks for study in list_studies(tmp_path))
+    assert (stack.role, stack.code) == (None, "UNEVEN_SPACING")
+
+
+@pytest.mark.parametrize("moved_mm", [0.0, 1.6])
+def test_parts_on_either_side_of_a_wide_gap_say_that_slices_are_missing(tmp_path, make_volume, moved_mm):
+    volume = make_volume(shape=(14, 40, 48))
+    paths = write_sagittal_series(volume, tmp_path)
+    for path in paths[6:9]:
+        path.unlink()
+    normal = volume.affine[:3, 0] / np.linalg.norm(volume.affine[:3, 0])
+    shifted(paths[9:], np.full(5, moved_mm), normal)
     first, second = read_study(tmp_path).stacks
-    assert (first.grid.shape[0], first.code) == (7, "CHOSEN")
-    assert (second.grid.shape[0], second.code) == (2, "TOO_FEW_SLICES")
+    assert (first.grid.shape[0], first.code) == (6, "CHOSEN")
+    assert (second.grid.shape[0], second.code) == (5, "WORSE_THAN_CHOSEN")
+    for stack in (first, second):
+        assert [flag.code for flag in stack.flags] == ["MISSING_SLICES"]
+        # Four steps of 3.7 mm between the slices that are there.
+        assert f"a gap of {4 * 3.7 + moved_mm:.0f} mm parts {stack.stack_id}" in stack.flags[0].message
+
+
+def test_a_gap_of_broken_steps_parts_two_slabs(tmp_path, make_volume):
+    volume = make_volume(shape=(12, 40, 48))
+    normal = volume.affine[:3, 0] / np.linalg.norm(volume.affine[:3, 0])
+    shifted(write_sagittal_series(volume, tmp_path), np.repeat([0.0, 1.6 * volume.spacing[0]], 6), normal)
+    stacks = read_study(tmp_path).stacks
+    assert [stack.grid.shape[0] for stack in stacks] == [6, 6]
+    assert {flag.code for stack in stacks for flag in stack.flags} == {"MISSING_SLICES"}
 
 
 def shifted(paths, offsets_mm, direction):

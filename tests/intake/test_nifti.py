@@ -128,6 +128,19 @@ def test_contrast_option_is_used_where_nothing_else_tells(save, option, weightin
     assert "given by the user" in stack.evidence[1]
 
 
+def test_dixon_images_are_told_apart_by_their_names(tmp_path, save):
+    for number, name in enumerate(("in", "opp", "F", "W")):
+        save(f"scan/t2_tse_dixon_sag_{name}.nii.gz", seed=number)
+    found = {stack.series_description[-3:]: stack for stack in read_study(tmp_path).stacks}
+    assert {name: stack.code for name, stack in found.items()} == {
+        "_in": "CHOSEN",
+        "opp": "NO_ROLE",
+        "g_F": "NO_ROLE",
+        "g_W": "WORSE_THAN_CHOSEN",
+    }
+    assert found["g_W"].fat_suppressed is True
+
+
 def test_name_comes_before_the_option(save):
     (stack,) = read_study(save("scan_T2w.nii.gz"), contrast="T1").stacks
     assert stack.weighting is Weighting.T2

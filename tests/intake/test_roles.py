@@ -178,3 +178,46 @@ def test_lone_axial_t1_before_contrast_has_no_role(tmp_path, axial):
     write_axial_series(axial, tmp_path, T1_HEADER)
     ((stack,),) = (study.stacks for study in list_studies(tmp_path))
     assert (stack.code, stack.reason) == ("NO_ROLE", "axial T1 without known contrast is not used")
+
+
+@pytest.mark.parametrize(
+    ("plain", "corrected"),
+    [
+        ({"image_type": ("ORIGINAL", "PRIMARY", "M", "ND")}, {"image_type": ("ORIGINAL", "PRIMARY", "M", "DIS2D")}),
+        ({"description": "t2_tse_sag_ND"}, {}),
+    ],
+)
+def test_of_a_pair_the_images_corrected_for_distortion_are_used(tmp_path, sagittal, plain, corrected):
+    write_sagittal_series(sagittal, tmp_path, number=5, **corrected)
+    write_sagittal_series(sagittal, tmp_path, number=6, **plain)
+    stacks = by_number(read_study(tmp_path))
+    assert stacks[5].role is Role.SAGITTAL_T2
+    assert stacks[6].reason == "s005_1 serves as sagittal T2: it is corrected for distortion"
+
+
+def test_protocol_of_the_whole_examination_makes_nothing_post_contrast(tmp_path, sagittal):
+    tags = {"ProtocolName": "T SPINE WITH CONTRAST"}
+    write_sagittal_series(sagittal, tmp_path, description="SAG T2", tags=tags)
+    write_sagittal_series(sagittal, tmp_path, T1_HEADER, description="SAG T1", tags=tags)
+    study = read_study(tmp_path)
+    assert {number: stack.role for number, stack in by_number(study).items()} == {
+        1: Role.SAGITTAL_T2,
+        2: Role.SAGITTAL_T1,
+    }
+    assert {stack.contrast_enhanced for stack in study.stacks} == {None}
+
+
+def test_brain_series_of_the_same_examination_get_no_role(tmp_path, sagittal):
+    tags = {"StudyDescription": "MR brain and spine with contrast"}
+    write_sagittal_series(sagittal, tmp_path, tags=tags)
+    brain = {"body_part": "BRAIN", "description": "t1 sag whole +gd", "tags": tags}
+    write_sagittal_series(sagittal, tmp_path, T1_POST_FS_HEADER, **brain)
+    study = read_study(tmp_path)
+    assert by_number(study)[6].code == "NOT_SPINE"
+    assert study.by_role(Role.SAGITTAL_T1_POST_FS) is None
+
+
+def test_study_description_counts_where_every_series_has_another_body_part(tmp_path, sagittal):
+    for header in (T2, T1_HEADER):
+        write_sagittal_series(sagittal, tmp_path, header, body_part="CHEST", tags={"StudyDescription": "MR spine"})
+    assert {stack.code for stack in read_study(tmp_path).stacks} == {"CHOSEN"}

@@ -10,6 +10,8 @@ from spinemri.intake.classify import (
     contrast_of,
     fat_suppression_of,
     is_other_body_part,
+    is_spine_study,
+    is_uncorrected,
     kind_of,
     region_of,
     weighting_of,
@@ -125,6 +127,18 @@ def test_stir_is_always_fat_suppressed():
             "T1 senza mdc", "T1 sem contraste", "T1 kontrastsız", "T1 χωρίς σκιαγραφικό",
         )),
         (SeriesTags(description="T1 ohne KM", contrast_agent="Dotarem"), True),
+        *((SeriesTags(description="t1 sag", contrast_agent=text), None) for text in (
+            "", "no", "NON CONTRAST", "non-contrast", "No contrast given", "noncontrast", "not given", "N/A",
+            "WITHOUT CONTRAST", "W/O", "ohne KM", "sans injection", "PRE",
+        )),
+        *((SeriesTags(description="t1 sag", contrast_agent=text), True) for text in (
+            "10 ml GADAVIST", "Gd-DOTA", "Gadovist pre-filled syringe", "contrast", "yes", "given by the user",
+        )),
+        (SeriesTags(description="t1 sag post", contrast_agent="NON CONTRAST"), True),
+        (SeriesTags(description="SAG T1", protocol="T SPINE WITH CONTRAST"), None),
+        (SeriesTags(description="SAG T1 POST", protocol="T SPINE W/WO CONTRAST"), True),
+        (SeriesTags(description="SAG T1 PRE", protocol="T SPINE WITH CONTRAST"), False),
+        (SeriesTags(file_name="sag_t1_gd", protocol="W/WO CONTRAST"), True),
         (SeriesTags(description="t1_tse_sag"), None),
     ],
 )  # fmt: skip
@@ -173,9 +187,43 @@ def test_region(tags, height_mm, region):
     assert region_of(tags, height_mm, RULES)[0] == region
 
 
-def test_another_body_part_is_recognised_only_where_nothing_names_the_spine():
-    assert is_other_body_part(SeriesTags(body_part="BRAIN", description="t1 sag"), RULES)
-    assert not is_other_body_part(SeriesTags(body_part="HEAD", description="HWS t2 sag"), RULES)
-    assert not is_other_body_part(SeriesTags(body_part="CHEST", study_description="MR spine"), RULES)
-    assert not is_other_body_part(SeriesTags(body_part="SPINE"), RULES)
-    assert not is_other_body_part(SeriesTags(), RULES)
+@pytest.mark.parametrize(
+    ("tags", "other"),
+    [
+        (SeriesTags(body_part="BRAIN", description="t1 sag"), True),
+        (SeriesTags(body_part="BRAIN", description="t1 sag post", study_description="MR brain and spine"), True),
+        (SeriesTags(body_part="BRAIN", description="t1 sag whole brain"), True),
+        (SeriesTags(body_part="BRAIN", description="t1 sag", protocol="BRAIN AND C SPINE"), True),
+        (SeriesTags(body_part="CHEST", description="t2 sag", study_description="MR spine"), True),
+        (SeriesTags(body_part="HEAD", description="HWS t2 sag"), False),
+        (SeriesTags(body_part="HEAD", description="t2 sag cervical"), False),
+        (SeriesTags(body_part="CHEST", description="t2 sag", protocol="T SPINE"), False),
+        (SeriesTags(body_part="ABDOMEN", file_name="lumbar_T2w"), False),
+        (SeriesTags(body_part="SPINE"), False),
+        (SeriesTags(), False),
+    ],
+)
+def test_another_body_part_is_recognised_unless_the_series_itself_names_the_spine(tags, other):
+    assert is_other_body_part(tags, RULES) is other
+
+
+@pytest.mark.parametrize(
+    ("text", "spine"), [("MR spine", True), ("MR brain and spine", False), ("MR brain", False), ("", False)]
+)
+def test_a_study_is_of_the_spine_if_its_description_names_nothing_else(text, spine):
+    assert is_spine_study(SeriesTags(study_description=text), RULES) is spine
+
+
+@pytest.mark.parametrize(
+    ("tags", "uncorrected"),
+    [
+        (SeriesTags(image_type=("ORIGINAL", "PRIMARY", "M", "ND")), True),
+        (SeriesTags(image_type=("ORIGINAL", "PRIMARY", "M", "NORM", "DIS2D")), False),
+        (SeriesTags(description="t2_tse_sag_ND"), True),
+        (SeriesTags(image_type=("ORIGINAL", "PRIMARY", "M", "DIS3D"), description="t2_tse_sag_ND"), False),
+        (SeriesTags(description="t2_tse_sag", protocol="t2_tse_sag_ND"), False),
+        (SeriesTags(), False),
+    ],
+)
+def test_the_copy_without_correction_of_distortion_is_recognised(tags, uncorrected):
+    assert is_uncorrected(tags, RULES) is uncorrected

@@ -11,6 +11,8 @@ from dicom_writer import T1_HEADER, SeriesHeader, write_axial_series, write_sagi
 
 from spinemri.errors import InputError, SpineMRIError
 from spinemri.intake import Role, list_studies, read_studies, read_study
+from spinemri.intake.fields import iso_date
+from spinemri.intake.model import count_patients
 
 FOLLOW_UP = SeriesHeader(study="study-2", study_date="20200301")
 
@@ -116,7 +118,52 @@ def test_patients_without_id_are_told_apart_by_name(tmp_path, make_volume):
 def test_an_issuer_that_only_one_visit_names_does_not_make_two_patients(tmp_path, make_volume):
     write_sagittal_series(make_volume(), tmp_path / "a")
     write_sagittal_series(make_volume(), tmp_path / "b", FOLLOW_UP, tags={"IssuerOfPatientID": "CLINIC"})
-    assert len(read_studies(tmp_path)) == 2
+    first, second = read_studies(tmp_path)
+    assert first.patient_key == second.patient_key
+    assert (first.issuer_key, len(second.issuer_key)) == ("", 64)
+    assert count_patients([first, second]) == 1
+
+
+def test_one_id_of_two_issuers_is_that_of_two_patients(tmp_path, make_volume):
+    write_sagittal_series(make_volume(), tmp_path / "a", tags={"IssuerOfPatientID": "HOSPITAL"})
+    write_sagittal_series(make_volume(), tmp_path / "b", FOLLOW_UP, tags={"IssuerOfPatientID": "CLINIC"})
+    assert error_of(read_studies, tmp_path).code == "SEVERAL_PATIENTS"
+    assert count_patients([read_study(tmp_path / "a"), read_study(tmp_path / "b")]) == 2
+
+
+def test_nobody_is_counted_where_no_header_says_who_it_is():
+    assert count_patients([]) == 0
+
+
+def test_an_issuer_in_some_files_is_no_missing_patient_id(tmp_path, make_volume):
+    write_sagittal_series(make_volume(), tmp_path / "a")
+    write_sagittal_series(make_volume(), tmp_path / "b", T1_HEADER, tags={"IssuerOfPatientID": "CLINIC"})
+    assert "PATIENT_ID_MISSING" not in {flag.code for flag in read_study(tmp_path).flags}
+
+
+@pytest.mark.parametrize(
+    ("value", "wanted"),
+    [
+        ("20240229", "2024-02-29"),
+        ("2024.02.29", "2024-02-29"),
+        ("20240229101500", "2024-02-29"),
+        ("00000000", ""),
+        ("20240230", ""),
+        ("2024", ""),
+        ("unknown", ""),
+        ("", ""),
+    ],
+)
+def test_what_the_calendar_does_not_have_is_no_date(value, wanted):
+    assert iso_date(value) == wanted
+
+
+@pytest.mark.filterwarnings("ignore:Invalid value for VR DA")
+def test_a_study_date_that_is_none_gives_way_to_that_of_the_series(tmp_path, make_volume):
+    write_sagittal_series(make_volume(), tmp_path / "a", study_date="20240230")
+    write_sagittal_series(make_volume(), tmp_path / "b", study_date="00000000", tags={"SeriesDate": "20240301"})
+    assert read_study(tmp_path / "a").study_date == ""
+    assert read_study(tmp_path / "b").study_date == "2024-03-01"
 
 
 def test_hash_depends_on_contents_not_on_names(tmp_path, make_volume):

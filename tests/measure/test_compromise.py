@@ -75,13 +75,44 @@ def test_references_need_no_names(measured):
     assert record.worst_level is None
 
 
+LUMBAR = ("T11", "T12", "L1", "L2", "L3", "L4", "L5", "S1")
+
+
 def test_below_the_conus_there_is_no_cord_to_grade(measured):
-    result = measured(conus_w=-40.0)
+    result = measured(conus_w=-40.0, names=LUMBAR)
     assert result.compromise.escc_grade is None
     assert result.compromise.mscc_percent is None
     assert result.compromise.cord_area_mm2 is None
     assert result.compromise.mcc_percent == pytest.approx(40.0, abs=3.0)
     assert "ESCC_BELOW_CONUS" in codes(result)
+
+
+def test_a_cord_outline_that_ends_at_a_thoracic_level_is_not_the_conus(measured):
+    result = measured(conus_w=-40.0)
+    assert "CORD_NOT_SEEN" in codes(result)
+    assert "ESCC_BELOW_CONUS" not in codes(result)
+
+
+def test_roots_outlined_as_cord_at_the_end_of_the_stack_are_not_above_the_conus(measured):
+    result = measured(names=LUMBAR)
+    # The worst section lies at L2/3, with "cord" all the way down.
+    assert result.compromise.worst_level == "L2/3"
+    assert "ESCC_BELOW_CONUS" in codes(result)
+
+
+def test_a_sac_pressed_shut_is_never_without_a_word(measured):
+    # The mass fills the canal at the level of the middle.
+    result = measured(mass_centre=(0.0, 0.0, 0.0), mass_axes=(14.0, 11.0, 20.0))
+    record = result.compromise
+    assert record.escc_grade is None
+    assert "high-grade" in next(f for f in result.flags if f.code == "ESCC_NOT_ASSESSABLE").message
+    assert (record.mcc_percent is None) == ("SAC_NOT_MEASURABLE" in codes(result))
+
+
+def test_a_mass_all_along_the_field_of_view_has_no_grade_and_says_so(measured):
+    result = measured(mass_axes=(8.0, 4.0, 400.0))
+    assert result.compromise.escc_grade is None
+    assert {"MCC_REFERENCE_MISSING", "ESCC_NOT_ASSESSABLE"} <= codes(result)
 
 
 def test_a_reference_below_the_conus_gives_no_cord_compression(measured):

@@ -8,7 +8,7 @@ import pytest
 
 from spinemri.anatomy.model import Centreline, TissueMap
 from spinemri.measure.planes import sample_sections
-from spinemri.measure.sections import measure_sections, smooth_along
+from spinemri.measure.sections import Structure, measure_sections, seen_only, smooth_along
 from spinemri.volume import Volume
 
 # Slices that meet at the canal's middle or are centred on it, straight and oblique.
@@ -95,3 +95,13 @@ def test_four_hundred_sections_take_less_than_three_seconds(patient):
     start = time.process_time()
     measure_sections(sample_sections(anatomy, mass, long), step_mm=1.0)
     assert time.process_time() - start < 3.0
+
+
+def test_where_an_outline_ends_what_is_left_of_it_does_not_look_narrow():
+    area = np.array([40.0, 40.0, 40.0, 2.0, 0.0, np.nan])
+    cord = Structure(area, area / 8, area / 4, np.zeros((6, 2)))
+    seen = seen_only(cord)
+    for values, whole in ((seen.area_mm2, 40.0), (seen.ap_mm, 5.0), (seen.transverse_mm, 10.0)):
+        np.testing.assert_array_equal(np.isfinite(values), [True, True, True, False, False, False])
+        np.testing.assert_allclose(smooth_along(values, step_mm=1.0)[:3], whole)
+    assert smooth_along(area, step_mm=1.0)[2] < 30

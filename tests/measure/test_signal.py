@@ -3,8 +3,10 @@
 import numpy as np
 import pytest
 
-from spinemri.intake.model import Role
+from spinemri.intake.model import Role, Weighting
 from spinemri.measure import measure_study
+from spinemri.measure.record import SignalRecord
+from spinemri.measure.signal import without_stand_in
 from spinemri.nomenclature import Tissue
 from spinemri.volume import Grid, Volume, resample
 
@@ -29,6 +31,13 @@ def test_ratios_to_marrow_and_enhancement_against_the_cord(patient):
     assert signal.t1_to_marrow == pytest.approx(1.1, rel=1e-3)
     assert signal.enhancement_ratio == pytest.approx(1.5, rel=0.02)
     assert not result.flags
+
+
+def test_a_stand_in_for_the_t2_gives_no_ratio_on_t2():
+    signal = SignalRecord(t1_to_marrow=1.1, t2_to_marrow=1.2, enhancement_ratio=1.5)
+    assert without_stand_in(signal, Weighting.T2) == signal
+    wanted = SignalRecord(t1_to_marrow=1.1, t2_to_marrow=None, enhancement_ratio=1.5)
+    assert without_stand_in(signal, Weighting.STIR) == wanted
 
 
 def test_a_stack_on_another_grid_is_resampled(patient):
