@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 import csv
-import re
+import os
 from collections.abc import Callable
+from datetime import date
 from pathlib import Path
 
 from spinemri.batch.looking import look_at
@@ -15,8 +16,14 @@ __all__ = ["find_bids_visits", "is_bids", "read_table"]
 
 
 def is_bids(root: Path) -> bool:
-    """Tell a BIDS dataset by its description or its folders."""
-    return (root / "dataset_description.json").is_file() or any(_labelled(root, "sub"))
+    """Tell a BIDS dataset by its description or by NIfTI images of subjects; trees of DICOM have such folders, too."""
+    return (root / "dataset_description.json").is_file() or any(
+        _holds_nifti(folder) for folder in _labelled(root, "sub")
+    )
+
+
+def _holds_nifti(folder: Path) -> bool:
+    return any(name.endswith((".nii", ".nii.gz")) for _, _, names in os.walk(folder) for name in names)
 
 
 def find_bids_visits(root: Path, listener: Callable[[int], None] = lambda _count: None) -> list[Visit]:
@@ -39,9 +46,9 @@ def find_bids_visits(root: Path, listener: Callable[[int], None] = lambda _count
         dates = _session_dates(subject)
         for session in _labelled(subject, "ses") or [subject]:
             name = session.name.partition("-")[2] if session != subject else "1"
-            date = dates.get(session.name, "") or _scan_date(session)
+            day = dates.get(session.name, "") or _scan_date(session)
             visits.append(
-                Visit(subject.name.partition("-")[2], name, session, date=date, voxels=look_at(session).voxels)
+                Visit(subject.name.partition("-")[2], name, session, date=day, voxels=look_at(session).voxels)
             )
             listener(len(visits))
     return visits
@@ -66,8 +73,11 @@ def _rows_if_any(table: Path) -> list[dict[str, str]]:
 
 
 def _day(text: str) -> str:
-    found = re.match(r"\d{4}-\d\d-\d\d", text)
-    return found.group() if found else ""
+    """Return the date of a time, empty if the calendar has no such day."""
+    try:
+        return date.fromisoformat(text[:10]).isoformat()
+    except ValueError:
+        return ""
 
 
 def read_table(path: Path) -> list[dict[str, str]]:

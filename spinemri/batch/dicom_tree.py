@@ -37,6 +37,7 @@ class _Found:
     """One study while it is being gathered: what its headers say, and its files by folder."""
 
     patient_key: str = ""
+    issuer_key: str = ""
     date: str = ""
     voxels: int = 0
     files: dict[Path, list[Path]] = field(default_factory=lambda: defaultdict(list))
@@ -44,6 +45,7 @@ class _Found:
     def add(self, other: _Found) -> None:
         """Take up what was found elsewhere."""
         self.patient_key = self.patient_key or other.patient_key
+        self.issuer_key = self.issuer_key or other.issuer_key
         self.date = self.date or other.date
         self.voxels += other.voxels
         for place, files in other.files.items():
@@ -56,7 +58,7 @@ def find_dicom_visits(
     """Find every DICOM study below a folder; a folder of images without any is a visit, too, and will say why.
 
     Subjects are called after the hash of their patient id, or its pseudonym if results are de-identified; visits after
-    their date, or a hash.
+    their date, or a keyed hash.
 
     Parameters
     ----------
@@ -81,7 +83,7 @@ def find_dicom_visits(
         seen += len(sources)
         listener(seen)
     visits = _named(root, studies, deidentification)
-    return visits + _unusable(root, _beside(silent, visits), studies)
+    return visits + _unusable(root, _beside(silent, visits), studies, deidentification)
 
 
 def _looks(units: Sequence[Unit]) -> Iterator[dict[str, _Found]]:
@@ -104,7 +106,15 @@ def _look(unit: Unit) -> dict[str, _Found]:
         known = found.files[place]
         # A multi-frame file, and an archive, has many frames.
         files = {place: [] if known and known[-1] == path else [path]}
-        found.add(_Found(identity.patient_key, identity.study_date, frame_voxels([frame]), defaultdict(list, files)))
+        found.add(
+            _Found(
+                identity.patient_key,
+                identity.issuer_key,
+                identity.study_date,
+                frame_voxels([frame]),
+                defaultdict(list, files),
+            )
+        )
     return {uid: replace(found, files=dict(found.files)) for uid, found in studies.items()}
 
 
@@ -147,13 +157,13 @@ def _named(root: Path, studies: dict[str, _Found], deidentification: Deidentific
         for place in found.files:
             for folder in (place, *_parents(place, root)):
                 places[folder].add(uid)
-    visits = []
+    owners, visits = _owners(studies), []
     for uid, found in sorted(studies.items()):
         path = _folder(found.files, root, places)
         alone = places[path] == {uid}
         files = () if alone else tuple(sorted({file for listed in found.files.values() for file in listed}))
-        subject, date = _subject(uid, found, deidentification), found.date
-        visits.append(Visit(subject, _hashed(uid), path, files, date, found.voxels))
+        subject, name = _subject(uid, owners[uid], deidentification), _hashed(uid, deidentification)
+        visits.append(Visit(subject, name, path, files, uid, found.date, found.voxels))
     return visits if deidentification else _dated(visits)
 
 
@@ -169,14 +179,31 @@ def _folder(own: Mapping[Path, object], root: Path, places: Mapping[Path, set[st
     return above if is_series and len(places[above]) == 1 else common
 
 
-def _subject(uid: str, found: _Found, deidentification: Deidentification | None) -> str:
+def _owners(studies: Mapping[str, _Found]) -> dict[str, str]:
+    """Return whose each study is, empty where no header says; an id from two issuers stands for two patients."""
+    issuers: dict[str, set[str]] = defaultdict(set)
+    for found in studies.values():
+        issuers[found.patient_key] |= {found.issuer_key} - {""}
+    return {uid: _owner(found, several=len(issuers[found.patient_key]) > 1) for uid, found in studies.items()}
+
+
+def _owner(found: _Found, *, several: bool) -> str:
+    if not (several and found.patient_key and found.issuer_key):
+        return found.patient_key
+    return hashlib.sha256(f"{found.patient_key} {found.issuer_key}".encode()).hexdigest()
+
+
+def _subject(uid: str, owner: str, deidentification: Deidentification | None) -> str:
     if deidentification is not None:
-        stub = Study(uid, "", found.patient_key, (), (), uid)
+        stub = Study(uid, "", owner, (), (), uid)
         return pseudonyms_for([stub], deidentification).patient_id.replace("-", "")[: _NAME_DIGITS + 1]
-    return f"P{found.patient_key[:_NAME_DIGITS]}" if found.patient_key else f"U{_hashed(uid)}"
+    return f"P{owner[:_NAME_DIGITS]}" if owner else f"U{_hashed(uid)}"
 
 
-def _hashed(text: str) -> str:
+def _hashed(text: str, deidentification: Deidentification | None = None) -> str:
+    """Hash what may be guessed, such as a UID or a path: with the key, where results are de-identified."""
+    if deidentification is not None:
+        return pseudonyms_for([], deidentification).digest("name", text)[:_NAME_DIGITS]
     return hashlib.sha256(text.encode()).hexdigest()[:_NAME_DIGITS]
 
 
@@ -200,7 +227,9 @@ def _beside(silent: Sequence[Path], visits: Sequence[Visit]) -> list[Path]:
     return [place for place in silent if own.isdisjoint((place, *place.parents))]
 
 
-def _unusable(root: Path, silent: list[Path], studies: dict[str, _Found]) -> list[Visit]:
+def _unusable(
+    root: Path, silent: list[Path], studies: dict[str, _Found], deidentification: Deidentification | None
+) -> list[Visit]:
     """Make a visit of each highest folder that holds files, but no MR image anywhere below it."""
     useful = {folder for found in studies.values() for place in found.files for folder in (place, *place.parents)}
     tops = set()
@@ -211,4 +240,5 @@ def _unusable(root: Path, silent: list[Path], studies: dict[str, _Found]) -> lis
         while top.parent not in useful and root not in (top.parent, top):
             top = top.parent
         tops.add(top)
-    return [Visit(f"X{_hashed(top.relative_to(root).as_posix())}", "1", top) for top in sorted(tops)]
+    names = {top: f"X{_hashed(top.relative_to(root).as_posix(), deidentification)}" for top in sorted(tops)}
+    return [Visit(name, "1", top) for top, name in names.items()]

@@ -41,6 +41,8 @@ class Visit:
         What `spinemri run` would be given.
     files : tuple of Path
         The files of the visit, where the folder holds others, too; empty: everything below `path`.
+    study_uid : str or None
+        Study Instance UID of the one study that is meant, where the source may hold others, too.
     date : str
         ISO date; empty where unknown.
     voxels : int
@@ -58,6 +60,7 @@ class Visit:
     name: str
     path: Path
     files: tuple[Path, ...] = ()
+    study_uid: str | None = None
     date: str = ""
     voxels: int = 0
     levels: tuple[tuple[str, Point], ...] = ()

@@ -162,4 +162,8 @@ def _days_from_rt_end(visit: Visit, subject: Subject, point: TimepointRecord | N
 
 
 def _between(start: str, end: str) -> int | None:
-    return (date.fromisoformat(end) - date.fromisoformat(start)).days if start and end else None
+    """Return the days between two ISO dates; None where one is missing or none that the calendar has."""
+    try:
+        return (date.fromisoformat(end) - date.fromisoformat(start)).days
+    except ValueError:
+        return None

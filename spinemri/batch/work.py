@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import hashlib
 import shutil
 import tempfile
 from collections.abc import Iterator
@@ -14,7 +15,9 @@ from spinemri.batch.model import Visit
 from spinemri.batch.stamp import content_sha256, input_bytes
 from spinemri.batch.task import Orders, Outcome, Task
 from spinemri.errors import UsageError
+from spinemri.intake.headers import read_headers
 from spinemri.intake.pseudonyms import Deidentification
+from spinemri.intake.sources import find_sources
 from spinemri.pipeline import Options, compare_studies, remeasure, run_study
 
 __all__ = ["options_of", "perform", "software"]
@@ -64,14 +67,22 @@ def _refuse_other_software(orders: Orders) -> None:
 
 
 def _sweep(out: Path) -> None:
-    """Remove what a killed process has left beside the results."""
-    for rest in out.parent.glob(f".{out.name}.partial-*"):
+    """Remove what a killed process has left beside the results, and its images; results that stood aside return."""
+    for aside in out.parent.glob(f".{out.name}.partial-*.replaced"):
+        if not out.exists():
+            aside.rename(out)
+    for rest in (*out.parent.glob(f".{out.name}.partial-*"), *Path(tempfile.gettempdir()).glob(f"{_prefix(out)}*")):
         shutil.rmtree(rest, ignore_errors=True)
+
+
+def _prefix(out: Path) -> str:
+    """Return how the folder with the images of one task is called."""
+    return f"spinemri-{hashlib.sha256(str(out).encode()).hexdigest()[:16]}-"
 
 
 def _measure(task: Task) -> None:
     with ExitStack() as stack:
-        paths = [stack.enter_context(_only_its_files(visit)) for visit in task.visits]
+        paths = [stack.enter_context(_only_its_files(visit, task.out)) for visit in task.visits]
         if task.kind == "comparison":
             compare_studies(paths, task.out, options_of(task), task.radiotherapy)
         else:
@@ -98,12 +109,25 @@ def options_of(task: Task) -> Options:
 
 
 @contextmanager
-def _only_its_files(visit: Visit) -> Iterator[Path]:
-    """Give the folder of a visit; where others share it, a folder of links to its own files."""
+def _only_its_files(visit: Visit, out: Path) -> Iterator[Path]:
+    """Give the folder of a visit; where others share it, one of links to its own files and its images in archives."""
     if not visit.files:
         yield visit.path
         return
-    with tempfile.TemporaryDirectory(prefix="spinemri-") as folder:
+    with tempfile.TemporaryDirectory(prefix=_prefix(out)) as folder:
         for number, file in enumerate(visit.files):
-            (Path(folder) / f"{number:06d}{file.suffix}").symlink_to(file)
+            place = Path(folder) / f"{number:06d}{file.suffix}"
+            if file.suffix.lower() == ".zip":
+                _unpack(file, visit.study_uid, place.with_suffix(""))
+            else:
+                place.symlink_to(file)
         yield Path(folder)
+
+
+def _unpack(archive: Path, study_uid: str | None, folder: Path) -> None:
+    """Write the images of one study under names of our own: those in an archive may lead anywhere."""
+    frames = read_headers(find_sources(archive)[0]).frames
+    own = sorted({frame.source for frame in frames if frame.identity.study_uid == study_uid})
+    folder.mkdir()
+    for number, source in enumerate(own):
+        (folder / f"{number:06d}.dcm").write_bytes(source.read())

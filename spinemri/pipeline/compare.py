@@ -12,7 +12,7 @@ from spinemri.export import write_comparison, write_study
 from spinemri.followup import Radiotherapy, compare_results, rename_levels, transfer_levels
 from spinemri.followup.record import Comparison
 from spinemri.intake import read_studies
-from spinemri.intake.model import Role, Study, Weighting
+from spinemri.intake.model import Role, Study, Weighting, count_patients
 from spinemri.measure.record import QualityRecord
 from spinemri.measure.result import StudyResult
 from spinemri.pipeline.deidentify import details_withheld, without_identity
@@ -122,18 +122,18 @@ def _moment(study: Study) -> tuple[str, str]:
 
 
 def _refuse_several_patients(studies: Sequence[Study]) -> None:
-    patients = {study.patient_key for study in studies if study.patient_key}
-    if len(patients) > 1:
+    patients = count_patients(studies)
+    if patients > 1:
         raise InputError(
             "SEVERAL_PATIENTS",
-            f"The studies belong to {len(patients)} patients by their patient ids.",
+            f"The studies belong to {patients} patients by their patient ids.",
             "Give studies of one patient.",
         )
 
 
 def _refuse_foreign_plan(studies: Sequence[Study], radiotherapy: Radiotherapy | None) -> None:
-    planned = radiotherapy.course.patient_key if radiotherapy and radiotherapy.course else ""
-    if planned and any(study.patient_key and study.patient_key != planned for study in studies):
+    planned = [radiotherapy.course] if radiotherapy and radiotherapy.course else []
+    if count_patients([*studies, *planned]) > 1:
         raise InputError(
             "RT_OTHER_PATIENT",
             "The radiotherapy belongs to another patient than the studies, by their patient ids.",

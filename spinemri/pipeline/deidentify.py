@@ -70,6 +70,7 @@ def _unnamed(course: Course, pseudonyms: Pseudonyms) -> Course:
             for link in course.links
         ),
         patient_key="",
+        issuer_key="",
     )
 
 

@@ -29,7 +29,7 @@ class Manifest(BaseModel):
     ----------
     primary : Role
         The stack on whose grid the masks lie.
-    patient_key : str
+    patient_key, issuer_key : str
         See `spinemri.intake.model.Study`.
     masks_sha256 : dict
         Of the voxels of each mask as the run wrote it.
@@ -41,6 +41,7 @@ class Manifest(BaseModel):
 
     primary: Role
     patient_key: str
+    issuer_key: str = ""
     masks_sha256: dict[str, str]
     flags: tuple[FlagRecord, ...]
 
@@ -57,6 +58,7 @@ def write_manifest(result: StudyResult, folder: Path) -> None:
     manifest = Manifest(
         primary=result.primary,
         patient_key=result.study.patient_key,
+        issuer_key=result.study.issuer_key,
         masks_sha256=_hashes(read_masks(folder)),
         flags=flag_records(flags_before_measuring(result.study, result.images, result.anatomy)),
     )

@@ -8,10 +8,11 @@ from spinemri import __version__
 from spinemri.anatomy.model import Anatomy
 from spinemri.config import Config, config_sha256
 from spinemri.errors import Flag, Severity
-from spinemri.intake.model import Role, Stack, Study
+from spinemri.intake.model import Role, Stack, Study, Weighting
 from spinemri.measure import measure_study
 from spinemri.measure.record import (
     FlagRecord,
+    MassRecord,
     Measurements,
     QualityRecord,
     SeriesRecord,
@@ -19,6 +20,7 @@ from spinemri.measure.record import (
     StudyRecord,
 )
 from spinemri.measure.result import StudyResult
+from spinemri.measure.signal import without_stand_in
 from spinemri.pipeline.prepare import Prepared
 from spinemri.volume import Volume
 
@@ -53,13 +55,20 @@ def measure_prepared(prepared: Prepared, config: Config, series: tuple[SeriesRec
         ),
         series=_series_records(study, prepared.images) if series is None else series,
         levels=measured.levels,
-        mass=measured.mass,
+        mass=_with_true_signals(measured.mass, study),
         compromise=measured.compromise,
         quality=QualityRecord(flags=flag_records(flags)),
     )
     return StudyResult(
         study, prepared.images, prepared.primary, prepared.anatomy, prepared.mass, measurements, measured.profile
     )
+
+
+def _with_true_signals(mass: MassRecord, study: Study) -> MassRecord:
+    """Keep the signal ratios that are what their names say."""
+    stack = study.by_role(Role.SAGITTAL_T2)
+    signal = without_stand_in(mass.signal, stack.weighting if stack else Weighting.OTHER)
+    return mass.model_copy(update={"signal": signal})
 
 
 def _software_record(config: Config, model_sha256: str) -> SoftwareRecord:

@@ -11,6 +11,7 @@ from contextlib import contextmanager
 from pathlib import Path
 
 from spinemri.errors import UsageError
+from spinemri.pipeline.users_files import keep_users_files
 
 __all__ = ["check_apart", "check_free", "output_folder"]
 
@@ -32,7 +33,7 @@ def output_folder(out: Path, *, overwrite: bool) -> Iterator[Path]:
     out : Path
         Where the result shall lie; missing parents are made.
     overwrite : bool
-        Replace `out` if an earlier run made it.
+        Replace the results in `out` if an earlier run made them. Files that no run writes stay.
 
     Yields
     ------
@@ -118,7 +119,7 @@ def _remove_empty(folders: Iterable[Path]) -> None:
 
 
 def _put_in_place(staging: Path, out: Path) -> None:
-    """Rename into place; an older result stands aside until the new one is there."""
+    """Rename into place, with the user's files; an older result stands aside until the new one is there."""
     if not out.exists():
         staging.rename(out)
         return
@@ -128,6 +129,7 @@ def _put_in_place(staging: Path, out: Path) -> None:
             shutil.move(child, out / child.name)
         staging.rmdir()
         return
+    keep_users_files(out, staging)
     aside = out.parent / f"{staging.name}.replaced"
     out.rename(aside)
     try:

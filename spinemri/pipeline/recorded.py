@@ -19,7 +19,7 @@ from spinemri.measure.record import Measurements, SeriesRecord
 from spinemri.pipeline.manifest import Manifest
 from spinemri.volume import Volume
 
-__all__ = ["recorded_radiotherapy", "recorded_study"]
+__all__ = ["recorded_radiotherapy", "recorded_study", "recorded_visits"]
 
 Kept = TypeVar("Kept")
 
@@ -54,6 +54,7 @@ def recorded_study(
         rejected=(),
         inputs_sha256=measurements.study.inputs_sha256,
         flags=tuple(Flag(flag.code, flag.message, Severity(flag.severity)) for flag in manifest.flags),
+        issuer_key=manifest.issuer_key,
     )
 
 
@@ -82,6 +83,17 @@ def _give(kept: Kept) -> Kept:
     return kept
 
 
+def recorded_visits(folder: Path) -> int:
+    """Return how many visits ``comparison.json`` compares; a folder named after one more may hold the user's files.
+
+    Raises
+    ------
+    InputError
+        BAD_COMPARISON if the file is missing or not ours.
+    """
+    return len(_comparison(folder).timepoints)
+
+
 def recorded_radiotherapy(folder: Path) -> tuple[Radiotherapy | None, tuple[Flag, ...]]:
     """Return the radiotherapy that ``comparison.json`` names, and what of it cannot be measured again.
 
@@ -90,12 +102,7 @@ def recorded_radiotherapy(folder: Path) -> tuple[Radiotherapy | None, tuple[Flag
     InputError
         BAD_COMPARISON if the file is missing or not ours.
     """
-    try:
-        record = Comparison.model_validate_json((folder / "comparison.json").read_text(encoding="utf-8")).radiotherapy
-    except (OSError, ValidationError) as error:
-        raise InputError(
-            "BAD_COMPARISON", f"comparison.json cannot be read ({type(error).__name__}).", "Compare the studies again."
-        ) from None
+    record = _comparison(folder).radiotherapy
     if record is None:
         return None, ()
     message = (
@@ -103,6 +110,15 @@ def recorded_radiotherapy(folder: Path) -> tuple[Radiotherapy | None, tuple[Flag
     )
     flags = () if record.mass_mean_gy is None else (Flag("RT_DOSE_NOT_REMEASURED", message),)
     return _radiotherapy(record), flags
+
+
+def _comparison(folder: Path) -> Comparison:
+    try:
+        return Comparison.model_validate_json((folder / "comparison.json").read_text(encoding="utf-8"))
+    except (OSError, ValidationError) as error:
+        raise InputError(
+            "BAD_COMPARISON", f"comparison.json cannot be read ({type(error).__name__}).", "Compare the studies again."
+        ) from None
 
 
 def _radiotherapy(record: RadiotherapyRecord) -> Radiotherapy:

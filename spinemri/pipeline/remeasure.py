@@ -30,7 +30,7 @@ from spinemri.pipeline.measured import measure_prepared
 from spinemri.pipeline.options import Point
 from spinemri.pipeline.output import output_folder
 from spinemri.pipeline.prepare import MASS_NOT_OUTLINED, MASS_NOT_REQUESTED, Prepared
-from spinemri.pipeline.recorded import recorded_radiotherapy, recorded_study
+from spinemri.pipeline.recorded import recorded_radiotherapy, recorded_study, recorded_visits
 from spinemri.pipeline.renumber import renumbered, shift_between, shifted
 from spinemri.pipeline.seed import accept_any
 from spinemri.report import write_report
@@ -139,8 +139,7 @@ def _remeasure_comparison(out: Path, config: Config, recorder: Recorder, naming:
     radiotherapy, lost = recorded_radiotherapy(out)
     with output_folder(out, overwrite=True) as folder:
         results: list[StudyResult] = []
-        while visit_folder(out, len(results) + 1).is_dir():
-            visit = len(results) + 1
+        for visit in range(1, recorded_visits(out) + 1):
             results.append(_measure_folder(visit_folder(out, visit), config, recorder, visit, naming))
             naming = naming if visit > 1 else _as_the_first(out, results[0], naming)
         compared = compare_measured(results, radiotherapy, config, recorder, lost)

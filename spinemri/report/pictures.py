@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import partial
 
 import numpy as np
@@ -14,17 +14,11 @@ from spinemri.report.drawing import CANAL_COLOUR, CORD_COLOUR, MASS_COLOUR, Labe
 from spinemri.report.sections import Section, framed, native_axial, native_sagittal, perpendicular
 from spinemri.report.visit import Visit, anterior_points, level_text
 from spinemri.report.windows import spine_window
+from spinemri.report.wording import series_title
 
-__all__ = ["ROLE_NAMES", "Block", "Picture", "key_images"]
+__all__ = ["REFORMATTED", "Block", "Picture", "key_images"]
 
-ROLE_NAMES = {
-    Role.SAGITTAL_T2: "Sagittal T2",
-    Role.SAGITTAL_T1: "Sagittal T1",
-    Role.SAGITTAL_T1_POST_FS: "Sagittal T1 post-contrast, fat-suppressed",
-    Role.AXIAL_T2: "Axial T2",
-    Role.AXIAL_POST_FS: "Axial T1 post-contrast, fat-suppressed",
-    Role.LOCALIZER: "Counting localizer",
-}
+REFORMATTED = "Perpendicular to the canal (reformatted)"
 _AXIAL_MM = 80.0
 _SECTION_MM = 70.0
 _MARGIN_MM = 55.0
@@ -44,6 +38,8 @@ class Picture:
     data : bytes
     mime : str
     alt, caption : str
+    title : str
+        What series it shows.
     """
 
     name: str
@@ -51,15 +47,20 @@ class Picture:
     mime: str
     alt: str
     caption: str
+    title: str = ""
 
 
 @dataclass(frozen=True)
 class Block:
-    """Pictures that belong together: one sequence at every visit; `missing` names visits without it."""
+    """Pictures that belong together: those of one role at every visit; `missing` names visits without it."""
 
-    title: str
     pictures: tuple[Picture, ...]
     missing: tuple[str, ...] = ()
+
+    @property
+    def titles(self) -> tuple[str, ...]:
+        """What series are shown: several where another one stands in at some of the visits."""
+        return tuple(dict.fromkeys(picture.title for picture in self.pictures))
 
 
 @dataclass(frozen=True, eq=False)
@@ -92,7 +93,7 @@ def _block(role: Role, visits: Sequence[Visit], draw: Callable[[Visit], Sequence
         pictures.extend(drawn)
         if not drawn:
             missing.append(visit.title)
-    return Block(ROLE_NAMES[role], tuple(pictures), tuple(missing))
+    return Block(tuple(pictures), tuple(missing))
 
 
 def _mass_points(visit: Visit) -> NDArray[np.float64]:
@@ -130,8 +131,8 @@ def _sagittal(visit: Visit, role: Role, frame: _Frame) -> tuple[Picture, ...]:
     section = framed(whole, centre - np.array([frame.front, frame.above]), frame.size)
     labels = (*_level_labels(visit, section), *_worst_mark(visit, section))
     outlines = _outlines(visit, section, role, cord=False)
-    where = f"slice {section.number} of {section.count}"
-    return _pair(visit, role.value, ROLE_NAMES[role], where, section, _window(visit, role), outlines, labels, 4.0)
+    where, title = f"slice {section.number} of {section.count}", series_title(visit.result, role)
+    return _pair(visit, role.value, title, where, section, _window(visit, role), outlines, labels, 4.0)
 
 
 def _axial(visit: Visit, role: Role) -> tuple[Picture, ...]:
@@ -141,8 +142,8 @@ def _axial(visit: Visit, role: Role) -> tuple[Picture, ...]:
     half = np.array([_AXIAL_MM / 2, _AXIAL_MM / 2])
     section = framed(whole, whole.to_mm(visit.place.point_lps) - half, 2 * half)
     outlines = _outlines(visit, section, role, cord=True)
-    where = f"{_place_name(visit)}, slice {section.number} of {section.count}"
-    return _pair(visit, role.value, ROLE_NAMES[role], where, section, _window(visit, role), outlines, (), 5.0)
+    where, title = f"{_place_name(visit)}, slice {section.number} of {section.count}", series_title(visit.result, role)
+    return _pair(visit, role.value, title, where, section, _window(visit, role), outlines, (), 5.0)
 
 
 def _reformatted(visits: Sequence[Visit]) -> Block:
@@ -159,11 +160,11 @@ def _reformatted(visits: Sequence[Visit]) -> Block:
             size_mm=_SECTION_MM,
         )
         outlines = _outlines(visit, section, role, cord=True)
-        what = f"Section perpendicular to the canal, reformatted from {_lower(ROLE_NAMES[role])}"
+        what = f"Section perpendicular to the canal, reformatted from {_lower(series_title(visit.result, role))}"
         pictures += _pair(
             visit, "perpendicular", what, _place_name(visit), section, _window(visit, role), outlines, (), 6.0
         )
-    return Block("Perpendicular to the canal (reformatted)", tuple(pictures))
+    return Block(tuple(replace(picture, title=REFORMATTED) for picture in pictures))
 
 
 def _lower(name: str) -> str:
@@ -221,7 +222,8 @@ def _pair(  # noqa: PLR0913, PLR0917 - one picture's facts, used once
     drawn = draw_section(section, window, outlines=outlines, labels=labels, pixels_per_mm=pixels_per_mm)
     about = f"{what}, {where}, {visit.title}"
     note = "outlined" if outlines else "not outlined: another frame of reference than the masks"
+    name = f"{key}_visit{visit.number}"
     return (
-        Picture(f"{key}_visit{visit.number}.jpg", bare, "image/jpeg", f"{about}, without outlines", visit.title),
-        Picture(f"{key}_visit{visit.number}_outlined.jpg", drawn, "image/jpeg", f"{about}, {note}", f"{where}, {note}"),
+        Picture(f"{name}.jpg", bare, "image/jpeg", f"{about}, without outlines", visit.title, what),
+        Picture(f"{name}_outlined.jpg", drawn, "image/jpeg", f"{about}, {note}", f"{where}, {note}", what),
     )

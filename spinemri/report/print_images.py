@@ -10,7 +10,7 @@ from PIL import Image
 
 from spinemri.intake.model import AXIAL_ROLES
 from spinemri.report.drawing import CANAL_COLOUR, CORD_COLOUR, MASS_COLOUR
-from spinemri.report.pictures import Block, Picture
+from spinemri.report.pictures import REFORMATTED, Block, Picture
 from spinemri.report.sheet import SOFT, Pen, Sheet, fitted
 from spinemri.report.visit import Visit
 
@@ -120,20 +120,18 @@ def draw_strip(sheet: Sheet, area: tuple[float, float, float, float], panels: Se
 def _panels(block: Block, visits: Sequence[Visit]) -> list[Panel]:
     """Put the visit above a picture where there are several, else the sequence."""
     if len(visits) == 1:
-        return [Panel(p, _short(block), _detail(p)) for p in block.pictures]
+        return [Panel(p, _short(p), _detail(p)) for p in block.pictures]
     titles = {f"_visit{visit.number}": visit.title for visit in visits}
     return [
-        Panel(picture, title, f"{_short(block)}, {_detail(picture)}")
+        Panel(picture, title, f"{_short(picture)}, {_detail(picture)}")
         for picture in block.pictures
         for key, title in titles.items()
         if picture.name.removesuffix("_outlined.jpg").removesuffix(".jpg").endswith(key)
     ]
 
 
-def _short(block: Block) -> str:
-    return block.title.replace(", fat-suppressed", "").replace(
-        "Perpendicular to the canal (reformatted)", "Reformatted"
-    )
+def _short(picture: Picture) -> str:
+    return picture.title.replace(", fat-suppressed", "").replace(REFORMATTED, "Reformatted")
 
 
 def _detail(picture: Picture) -> str:

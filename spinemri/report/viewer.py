@@ -19,9 +19,9 @@ from spinemri.measure.record import ProfileRow
 from spinemri.nomenclature import Tissue
 from spinemri.report.drawing import CANAL_COLOUR, CORD_COLOUR, MASS_COLOUR, SAC_COLOUR
 from spinemri.report.linking import common_line
-from spinemri.report.pictures import ROLE_NAMES
 from spinemri.report.stacks import WHITE, ShownStack, shown_stacks
 from spinemri.report.visit import Visit, anterior_points, level_text
+from spinemri.report.wording import series_title
 from spinemri.volume import Volume
 
 __all__ = ["viewer_data", "viewer_library"]
@@ -94,7 +94,7 @@ def _visit(visit: Visit, baseline: Visit, stacks: Sequence[ShownStack]) -> dict[
         },
         "levels": _levels(visit),
         "profile": [_section(visit, row) for row in visit.result.profile],
-        "stacks": [_stack(stack) for stack in stacks],
+        "stacks": [_stack(visit, stack) for stack in stacks],
     }
 
 
@@ -122,10 +122,10 @@ def _section(visit: Visit, row: ProfileRow) -> list[Any]:
     return [*place, level, *(None if value is None else round(value, 1) for value in values)]
 
 
-def _stack(stack: ShownStack) -> dict[str, Any]:
+def _stack(visit: Visit, stack: ShownStack) -> dict[str, Any]:
     return {
         "role": stack.role.value,
-        "name": ROLE_NAMES[stack.role],
+        "name": series_title(visit.result, stack.role),
         "plane": "axial" if stack.role in AXIAL_ROLES else "sagittal",
         "image": _nifti(stack.image),
         "mass": _nifti(stack.mass) if stack.mass else None,

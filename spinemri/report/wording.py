@@ -5,7 +5,9 @@ from __future__ import annotations
 from collections.abc import Sequence
 
 from spinemri.followup.record import Comparison, TimepointRecord
+from spinemri.intake.model import Role, Weighting
 from spinemri.measure.record import ExtentRecord, Interval, Measurements
+from spinemri.measure.result import StudyResult
 
 __all__ = [
     "NOT_ASSESSABLE",
@@ -17,6 +19,7 @@ __all__ = [
     "finding_sentence",
     "interval_text",
     "schizas_note",
+    "series_title",
     "signed",
     "volume_text",
 ]
@@ -169,3 +172,15 @@ def _reason(comparison: Comparison) -> str:
     codes: Sequence[str] = ("CHANGE_NOT_ASSESSABLE", "MASS_NOT_FOUND_AT_FOLLOWUP", "NEW_MASS")
     found = [flag.message for flag in comparison.quality.flags if flag.code in codes]
     return f" {found[0]}" if found else ""
+
+
+def series_title(result: StudyResult, role: Role) -> str:
+    """Say what the series with a role shows: what has the role of the T2 may be a STIR that stands in for it."""
+    stack = result.study.by_role(role)
+    if stack is None or role is Role.LOCALIZER:
+        return role.value.replace("_", " ").capitalize()
+    kind = "image" if stack.weighting is Weighting.OTHER else stack.weighting.value
+    contrast = " post-contrast" if stack.contrast_enhanced else ""
+    # STIR suppresses fat by its name.
+    fat = ", fat-suppressed" if stack.fat_suppressed and stack.weighting is not Weighting.STIR else ""
+    return f"{stack.plane.value.capitalize()} {kind}{contrast}{fat}"

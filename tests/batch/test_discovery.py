@@ -1,5 +1,6 @@
 """What is found in a tree, in BIDS and in a list, and what of it belongs together."""
 
+import hashlib
 import json
 import zipfile
 from dataclasses import replace
@@ -13,7 +14,7 @@ from dicom_writer import write_sagittal_series
 from spinemri.batch import dicom_tree
 from spinemri.batch.discovery import find_cohort
 from spinemri.batch.stamp import content_sha256, stamp
-from spinemri.batch.work import _only_its_files
+from spinemri.batch.work import _only_its_files, _prefix, _sweep
 from spinemri.errors import InputError
 from spinemri.intake.pseudonyms import Deidentification, pseudonyms_for
 from spinemri.intake.studies import read_study
@@ -77,7 +78,7 @@ class TestTree:
         (tmp_path / "second").rmdir()
         visit = next(v for v in find_cohort(tmp_path / "all").visits if v.date == "2024-03-01")
         assert sorted(visit.files) == files
-        with _only_its_files(visit) as folder:
+        with _only_its_files(visit, tmp_path / "out") as folder:
             assert read_study(folder).inputs_sha256 == read_study(alone).inputs_sha256
 
     def test_two_studies_of_one_day_have_names_of_their_own(self, tmp_path):
@@ -98,6 +99,55 @@ class TestTree:
         assert visit.path == tmp_path / "study.zip"
         assert visit.date == "2024-03-01"
 
+    def test_studies_in_one_zip_are_measured_one_by_one(self, tmp_path):
+        alone = {"20240301": tmp_path / "one", "20240620": tmp_path / "two"}
+        (tmp_path / "source").mkdir()
+        with zipfile.ZipFile(tmp_path / "source" / "export.ZIP", "w") as archive:
+            for day, folder in alone.items():
+                for file in write(folder, day=day, study=f"study {day}", patient=f"PAT {day}"):
+                    archive.write(file, f"../{day}/{file.name}")
+        out = tmp_path / "out"
+        for visit in find_cohort(tmp_path / "source").visits:
+            with _only_its_files(visit, out) as folder:
+                assert read_study(folder).inputs_sha256 == read_study(alone[visit.name]).inputs_sha256
+                assert {path.parent.parent for path in folder.rglob("*.dcm")} == {folder}
+            assert not folder.exists()
+
+    def test_images_that_a_killed_process_unpacked_are_removed_and_results_that_stood_aside_return(
+        self, tmp_path, monkeypatch
+    ):
+        monkeypatch.setattr("tempfile.tempdir", str(tmp_path / "temporary"))
+        out = tmp_path / "cohort" / "ses-1"
+        aside = out.with_name(".ses-1.partial-ab12.replaced")
+        rest = [tmp_path / "temporary" / f"{_prefix(out)}x1", out.with_name(".ses-1.partial-ab12")]
+        for folder in (aside, *rest):
+            folder.mkdir(parents=True)
+        (aside / "notes.txt").write_text("mine")
+        _sweep(out)
+        assert (out / "notes.txt").read_text() == "mine"
+        assert not any(folder.exists() for folder in (aside, *rest))
+
+    def test_folders_of_subjects_are_no_bids_without_nifti(self, tmp_path):
+        write(tmp_path / "sub-01" / "T2")
+        write(tmp_path / "sub-02" / "T2", patient="PAT-2", study="study-2")
+        assert {visit.name for visit in find_cohort(tmp_path).visits} == {"20240301"}
+
+    def test_an_issuer_that_one_visit_names_makes_no_other_subject(self, tmp_path):
+        write(tmp_path / "a" / "1")
+        write(tmp_path / "b" / "1", day="20240620", study="study-2", tags={"IssuerOfPatientID": "CLINIC"})
+        assert list(named(find_cohort(tmp_path)).values()) == [["20240301", "20240620"]]
+
+    def test_one_id_of_two_issuers_makes_two_subjects(self, tmp_path):
+        for number, issuer in enumerate(("CLINIC", "HOSPITAL")):
+            write(tmp_path / issuer / "1", study=f"study-{number}", tags={"IssuerOfPatientID": issuer})
+        assert len(find_cohort(tmp_path).subjects) == 2
+        assert len(find_cohort(tmp_path, Deidentification(b"k" * 32)).subjects) == 2
+
+    def test_a_study_without_a_date_that_exists_has_none(self, tmp_path):
+        write(tmp_path / "a" / "1", day="20240230")
+        (visit,) = find_cohort(tmp_path).visits
+        assert visit.date == ""
+
     def test_a_folder_without_any_image_will_say_why_and_what_lies_beside_images_is_no_visit(self, tmp_path):
         write(tmp_path / "good" / "t2")
         (tmp_path / "good" / "report").mkdir()
@@ -117,6 +167,23 @@ class TestTree:
         assert pseudonym.replace("-", "").startswith(visit.subject)
         assert len(visit.subject) == 11
         assert "2024" not in visit.name
+
+    def test_with_a_key_no_name_can_be_guessed_from_a_uid_or_a_path(self, tmp_path):
+        study = read_study(write(tmp_path / "a" / "1")[0].parent)
+        (tmp_path / "bad").mkdir()
+        (tmp_path / "bad" / "IM1").write_bytes(b"broken")
+        names = [
+            {
+                name
+                for visit in find_cohort(tmp_path, Deidentification(key)).visits
+                for name in (visit.subject, visit.name)
+            }
+            for key in (b"k" * 32, b"l" * 32)
+        ]
+        assert names[0] & names[1] == {"1"}
+        for guess in (study.study_instance_uid, "bad"):
+            hashed = hashlib.sha256(guess.encode()).hexdigest()[:10]
+            assert not any(hashed in name for name in names[0])
 
     def test_many_files_are_looked_at_with_all_cores_and_give_the_same(self, tmp_path, monkeypatch):
         for number in range(3):
@@ -158,6 +225,13 @@ class TestBids:
         assert [visit.path.name for visit in cohort.visits] == ["ses-pre", "ses-post", "sub-02"]
         assert {visit.voxels for visit in cohort.visits} == {6 * 9 * 4}
         assert cohort.visits[0].folder == "sub-01/ses-pre"
+
+    def test_images_in_folders_of_subjects_are_enough_and_a_date_is_one_that_exists(self, dataset):
+        (dataset / "dataset_description.json").unlink()
+        table = dataset / "sub-01" / "sub-01_sessions.tsv"
+        table.write_text(table.read_text().replace("2024-02-01", "2024-02-30"))
+        dates = {visit.folder: visit.date for visit in find_cohort(dataset).visits}
+        assert dates == {"sub-01/ses-pre": "", "sub-01/ses-post": "2024-05-01", "sub-02/ses-1": ""}
 
     def test_radiotherapy_comes_from_the_participants(self, dataset):
         one, two = find_cohort(dataset).subjects

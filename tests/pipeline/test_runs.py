@@ -7,6 +7,7 @@ from pathlib import Path
 
 import nibabel as nib
 import numpy as np
+import pydicom
 import pytest
 from dicom_writer import SeriesHeader, write_sagittal_series
 from synthetic_spine import Spine, sagittal_grid
@@ -21,6 +22,7 @@ from spinemri.followup import Radiotherapy
 from spinemri.intake.model import Weighting
 from spinemri.nomenclature import Tissue
 from spinemri.pipeline import ComparedStudies, Options, Recorder, compare_studies, remeasure, run_study
+from spinemri.pipeline.users_files import is_of_run
 
 TABLES_ONLY = Config(report=ReportSettings(html=False))
 THINNER = Spine(6.6, tilt_deg=3.0, shift_mm=(-1.0, -14.0, 28.0))
@@ -74,6 +76,16 @@ def _codes(content: dict) -> set[str]:
     return {flag["code"] for flag in content["quality"]["flags"]}
 
 
+def _with_issuer(study: Path, folder: Path, issuer: str) -> Path:
+    """Copy a study whose headers say who gave out the patient id."""
+    folder.mkdir()
+    for number, path in enumerate(sorted(study.rglob("*.dcm"))):
+        dataset = pydicom.dcmread(path)
+        dataset.IssuerOfPatientID = issuer
+        dataset.save_as(folder / f"{number}.dcm")
+    return folder
+
+
 def _tree(folder: Path) -> dict[str, bytes]:
     return {str(path.relative_to(folder)): path.read_bytes() for path in sorted(folder.rglob("*")) if path.is_file()}
 
@@ -95,6 +107,23 @@ class TestRun:
         mask = nib.load(measured / "nifti" / "mass_dseg.nii.gz")
         volume_ml = float((mask.get_fdata() > 0).sum()) * abs(np.linalg.det(mask.affine[:3, :3])) / 1000
         assert content["mass"]["volume_ml"] == pytest.approx(volume_ml, abs=0.001)
+
+    def test_none_of_its_files_is_taken_for_its_user_s(self, measured: Path) -> None:
+        assert [name for name in _tree(measured) if not is_of_run(Path(name))] == []
+
+    def test_a_stir_that_stands_in_for_the_t2_gives_no_ratio_on_t2(
+        self, baseline: WrittenStudy, options: Options, measured: Path, tmp_path: Path
+    ) -> None:
+        image = image_of(Spine(), sagittal_grid(Spine()), Weighting.T2, "1.2.9")
+        header = SeriesHeader(description="STIR sag", scanning_sequence="IR", inversion_ms=150.0, echo_ms=60.0)
+        write_sagittal_series(image, tmp_path / "stir", header)
+        result = run_study(tmp_path / "stir", tmp_path / "out", options)
+        stack = result.study.by_role(result.primary)
+        assert stack is not None
+        assert stack.weighting is Weighting.STIR
+        assert result.measurements.mass.status == "measured"
+        assert result.measurements.mass.signal.t2_to_marrow is None
+        assert _json(measured / "measurements.json")["mass"]["signal"]["t2_to_marrow"] is not None
 
     def test_the_same_input_gives_the_same_bytes(
         self, baseline: WrittenStudy, options: Options, measured: Path, tmp_path: Path
@@ -210,6 +239,21 @@ class TestCompare:
             compare_studies([baseline.folder, tmp_path / "other"], tmp_path / "out", options)
         assert caught.value.code == "SEVERAL_PATIENTS"
 
+    def test_an_issuer_makes_two_patients_only_where_both_visits_name_one(
+        self, baseline: WrittenStudy, followup: WrittenStudy, options: Options, tmp_path: Path
+    ) -> None:
+        named = _with_issuer(baseline.folder, tmp_path / "named", "CLINIC")
+        both = replace(options, labels=(baseline.labels, followup.labels))
+        result = compare_studies([named, followup.folder], tmp_path / "out", both)
+        assert "DIFFERENT_PATIENTS" not in {flag.code for flag in result.comparison.quality.flags}
+        again = remeasure(tmp_path / "out")
+        assert isinstance(again, ComparedStudies)
+        assert [bool(visit.study.issuer_key) for visit in again.results] == [True, False]
+        other = _with_issuer(followup.folder, tmp_path / "other", "ANOTHER")
+        with pytest.raises(InputError) as caught:
+            compare_studies([named, other], tmp_path / "refused", both)
+        assert caught.value.code == "SEVERAL_PATIENTS"
+
 
 class TestRemeasure:
     @pytest.fixture
@@ -265,6 +309,16 @@ class TestRemeasure:
         for one, two in zip(before["timepoints"], after["timepoints"], strict=True):
             assert two["volume_ml"] == pytest.approx(one["volume_ml"], abs=0.001)
         assert after["radiotherapy"] == before["radiotherapy"]
+
+    def test_files_of_the_user_stay_and_are_no_visit(self, compared: Path, tmp_path: Path) -> None:
+        copy = Path(shutil.copytree(compared, tmp_path / "out"))
+        own = ("notes.txt", "timepoint_2/nifti/mass_dseg_second_reader.nii.gz", "timepoint_3/nifti/planned.nii.gz")
+        for name in own:
+            (copy / name).parent.mkdir(parents=True, exist_ok=True)
+            (copy / name).write_text(name)
+        assert isinstance(remeasure(copy), ComparedStudies)
+        assert {name: (copy / name).read_text() for name in own} == {name: name for name in own}
+        assert len(_json(copy / "comparison.json")["timepoints"]) == 2
 
     def test_what_is_no_result_is_refused_and_untouched(self, tmp_path: Path) -> None:
         (tmp_path / "letter.txt").write_text("Dear colleague,")

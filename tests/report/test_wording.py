@@ -143,6 +143,10 @@ def test_a_reason_is_the_finding_that_explains_it(result):
     assert why_missing("canal_area_mm2", measured) == "see CANAL_UNKNOWN"
     bare = measured.model_copy(update={"series": (), "quality": QualityRecord()})
     assert why_missing("t1_to_marrow", bare) == "no T1 sequence used"
+    assert why_missing("t2_to_marrow", bare) == "no sagittal T2 sequence used"
+    axial = tuple(series for series in measured.series if series.plane == "axial")
+    assert {series.weighting for series in axial if series.used} == {"T2"}
+    assert why_missing("t2_to_marrow", bare.model_copy(update={"series": axial})) == "no sagittal T2 sequence used"
     assert why_missing("enhancement_ratio", bare) == "no post-contrast sequence used"
 
 

@@ -18,7 +18,7 @@ from pydicom.dataset import Dataset
 from spinemri.intake.model import SourceInstance
 from spinemri.volume import Volume
 
-__all__ = ["ImagePlane", "image_planes", "nearest_plane", "on_planes"]
+__all__ = ["ImagePlane", "Nearest", "image_planes", "nearest_plane", "on_planes"]
 
 
 @dataclass(frozen=True, eq=False)
@@ -44,6 +44,14 @@ class ImagePlane:
     used: bool
     shape: tuple[int, int]
     affine: NDArray[np.float64]
+
+
+@dataclass(frozen=True, eq=False)
+class Nearest:
+    """The image of a stack that lies nearest to a point, and how far away it is in steps from slice to slice."""
+
+    plane: ImagePlane
+    slices_away: float
 
 
 def image_planes(instances: Sequence[SourceInstance]) -> tuple[ImagePlane, ...]:
@@ -137,7 +145,7 @@ def _image(mask: Volume, plane: ImagePlane) -> NDArray[Any]:
     return image[:, ::-1] if steps[column_axis, 0] < 0 else image
 
 
-def nearest_plane(planes: Sequence[ImagePlane], image: Volume, point_lps_mm: Sequence[float]) -> ImagePlane:
+def nearest_plane(planes: Sequence[ImagePlane], image: Volume, point_lps_mm: Sequence[float]) -> Nearest:
     """Return the image of a stack that lies nearest to a point.
 
     Parameters
@@ -149,7 +157,7 @@ def nearest_plane(planes: Sequence[ImagePlane], image: Volume, point_lps_mm: Seq
 
     Returns
     -------
-    ImagePlane
+    Nearest
     """
     used = [plane for plane in planes if plane.used]
     places = np.array([image.grid.to_index(plane.affine[:3, 3]) for plane in used])
@@ -157,4 +165,6 @@ def nearest_plane(planes: Sequence[ImagePlane], image: Volume, point_lps_mm: Seq
     # The grid starts at its outermost slice, wherever it has been shifted to.
     along = places[:, axis] - places[:, axis].min()
     wanted = float(image.grid.to_index(np.array(point_lps_mm, dtype=float))[axis])
-    return used[int(np.abs(along - wanted).argmin())]
+    away = np.abs(along - wanted)
+    nearest = int(away.argmin())
+    return Nearest(used[nearest], float(away[nearest]))

@@ -21,7 +21,7 @@ from spinemri.export.dicom.followup_report import FOLLOWUP, Evidence, followup_r
 from spinemri.export.dicom.groups import TimePoint
 from spinemri.export.dicom.identity import Context, Kind, content_key, context_of, save
 from spinemri.export.dicom.key_images import CAPTURES, SELECTION, Figure, capture, key_selection
-from spinemri.export.dicom.planes import ImagePlane, image_planes, nearest_plane
+from spinemri.export.dicom.planes import ImagePlane, Nearest, image_planes, nearest_plane
 from spinemri.export.dicom.rtstruct import STRUCTURES, structure_set
 from spinemri.export.dicom.segmentation import (
     ANATOMY,
@@ -43,6 +43,9 @@ from spinemri.measure.result import StudyResult
 __all__ = ["write_comparison_objects", "write_study_objects"]
 
 _FOLDER = "dicom"
+
+_SHOWN_SLICES = 1.0
+"""A section farther from the nearest image, in steps from slice to slice, is not shown by the stack."""
 
 
 @dataclass(frozen=True, eq=False)
@@ -224,11 +227,11 @@ def _write_visit(visit: _Visit, figures: Sequence[Path], time: TimePoint | None)
 
 
 def _write_key_images(visit: _Visit, figures: Sequence[Path]) -> None:
-    planes = _key_planes(visit)
+    planes = _nearest_planes(visit)
     captures = []
     for number, path in enumerate(figures, start=1):
         role = next((role for role in planes if path.name.startswith(f"{role.value}_visit")), visit.result.primary)
-        figure = Figure(path.stem, path.read_bytes(), planes[role])
+        figure = Figure(path.stem, path.read_bytes(), planes[role].plane)
         captures.append(capture(figure, visit.context, number))
         save(captures[-1], visit.folder / f"{CAPTURES.name}_{number}.dcm")
     level = visit.result.measurements.compromise.worst_level
@@ -237,7 +240,7 @@ def _write_key_images(visit: _Visit, figures: Sequence[Path]) -> None:
     visit.save(key_selection(images, captures, visit.context, words), SELECTION)
 
 
-def _key_planes(visit: _Visit) -> dict[Role, ImagePlane]:
+def _nearest_planes(visit: _Visit) -> dict[Role, Nearest]:
     """Return the image of every series but the localizer that lies nearest to the worst section, as the figures do."""
     result = visit.result
     point = result.measurements.compromise.worst_point_lps_mm
@@ -252,6 +255,14 @@ def _key_planes(visit: _Visit) -> dict[Role, ImagePlane]:
 
 
 def _planes_of_worst(visit: _Visit) -> tuple[ImagePlane, ...]:
-    """Return the key planes in the primary frame of reference: in another, nobody knows where the section lies."""
-    images, frame = visit.result.images, visit.result.primary_image.frame_of_reference_uid
-    return tuple(plane for role, plane in _key_planes(visit).items() if images[role].frame_of_reference_uid == frame)
+    """Return the nearest images that show the worst section; one of the primary series is always among them.
+
+    In another frame of reference nobody knows where the section lies; a stack that ends before it does not show it.
+    """
+    images, primary = visit.result.images, visit.result.primary
+    frame = visit.result.primary_image.frame_of_reference_uid
+    return tuple(
+        nearest.plane
+        for role, nearest in _nearest_planes(visit).items()
+        if images[role].frame_of_reference_uid == frame and (role is primary or nearest.slices_away <= _SHOWN_SLICES)
+    )

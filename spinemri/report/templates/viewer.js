@@ -317,8 +317,12 @@
   function fill() {
     const stacks = data.visits.flatMap((visit) => visit.stacks);
     for (const plane of ["sagittal", "axial"]) {
-      const names = new Map(stacks.filter((stack) => stack.plane === plane).map((stack) => [stack.role, stack.name]));
-      for (const [role, name] of names) control(plane).append(new Option(name.replace(/^(Sagittal|Axial) /, ""), role));
+      // Another series may stand in at some of the visits: the choice is one of roles, and names all that have it.
+      const names = new Map();
+      for (const { role, name } of stacks.filter((stack) => stack.plane === plane)) {
+        names.set(role, (names.get(role) ?? new Set()).add(name.replace(/^(Sagittal|Axial) /, "")));
+      }
+      for (const [role, own] of names) control(plane).append(new Option([...own].join(" / "), role));
       if (plane === "axial" && !names.size) control(plane).append(new Option("reformatted", ""));
     }
     const levels = [...new Set(data.visits.flatMap((visit) => visit.levels.map((level) => level.name)))];

@@ -1,6 +1,7 @@
 """Figures as secondary captures, the selection of key images, and the printed report."""
 
 import io
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -70,6 +71,25 @@ def test_the_selection_holds_the_images_through_the_worst_section(compared: Comp
     captures = {str(pydicom.dcmread(path).SOPInstanceUID) for path in compared.dicom(visit).glob("key_image_sc_*.dcm")}
     assert len(nearest) == 4
     assert uids == {uid for _, uid in nearest.values()} | captures
+
+
+@pytest.mark.parametrize(("slices_beyond", "shown"), [(0.9, True), (1.1, False)])
+def test_a_stack_that_ends_before_the_worst_section_is_not_selected(
+    compared: Compared, tmp_path: Path, slices_beyond: float, *, shown: bool
+) -> None:
+    result = compared.results.results[0]
+    stack, compromise = result.study.by_role(Role.AXIAL_T2), result.measurements.compromise
+    place = stack.grid.to_index(np.array(compromise.worst_point_lps_mm))
+    place[2] = stack.grid.shape[2] - 1 + slices_beyond
+    x, y, z = stack.grid.to_lps(place)
+    moved = compromise.model_copy(update={"worst_point_lps_mm": (float(x), float(y), float(z))})
+    measured = result.measurements.model_copy(update={"compromise": moved})
+    assert not write_study_objects(replace(result, measurements=measured), tmp_path)
+    made = pydicom.dcmread(tmp_path / "dicom" / "key_images_ko.dcm")
+    (evidence,) = made.CurrentRequestedProcedureEvidenceSequence
+    series = {item.SeriesInstanceUID for item in evidence.ReferencedSeriesSequence}
+    assert (stack.series_instance_uid in series) is shown
+    assert result.study.by_role(result.primary).series_instance_uid in series
 
 
 def test_without_figures_the_selection_points_at_the_sources_alone(compared: Compared, tmp_path: Path) -> None:

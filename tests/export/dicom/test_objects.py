@@ -15,6 +15,7 @@ from spinemri.export.dicom.codes import PRIVATE_SCHEME
 from spinemri.export.dicom.identity import RESEARCH
 from spinemri.export.dicom.write import write_comparison_objects
 from spinemri.intake.model import Role
+from spinemri.pipeline.users_files import is_of_run
 
 EXPECTED = {
     "anatomy_seg.dcm",
@@ -164,6 +165,12 @@ def test_other_masks_give_other_uids(compared: Compared, tmp_path: Path) -> None
         before = pydicom.dcmread(compared.dicom(2) / name, stop_before_pixels=True)
         after = pydicom.dcmread(folders[1] / "dicom" / name, stop_before_pixels=True)
         assert before.SOPInstanceUID != after.SOPInstanceUID
+
+
+def test_no_file_of_a_comparison_is_taken_for_its_user_s(compared: Compared) -> None:
+    names = [path.relative_to(compared.out) for path in compared.out.rglob("*") if path.is_file()]
+    assert len(names) > 80
+    assert [name for name in names if not is_of_run(name)] == []
 
 
 def test_the_command_line_starts_without_highdicom() -> None:

@@ -208,7 +208,18 @@ def test_the_nearest_image_is_found_also_where_a_series_was_shifted(tmp_path: Pa
     for volume in (image, shifted):
         point = volume.grid.to_lps(np.array([7.3, 12.0, 20.0]))
         wanted = sorted(planes, key=lambda plane: plane.affine[0, 3])[7].header.SOPInstanceUID
-        assert nearest_plane(planes, volume, tuple(point)).header.SOPInstanceUID == wanted
+        nearest = nearest_plane(planes, volume, tuple(point))
+        assert nearest.plane.header.SOPInstanceUID == wanted
+        assert nearest.slices_away == pytest.approx(0.3, abs=1e-6)
+
+
+def test_a_point_beyond_the_stack_is_as_many_slices_away(tmp_path: Path) -> None:
+    write_sagittal_series(noise(), tmp_path)
+    stack = read(tmp_path)
+    image, planes = stack.load(), image_planes(stack.instances())
+    for index, away in ((-2.5, 2.5), (image.shape[0] + 1.0, 2.0)):
+        point = image.grid.to_lps(np.array([index, 12.0, 20.0]))
+        assert nearest_plane(planes, image, tuple(point)).slices_away == pytest.approx(away, abs=1e-6)
 
 
 def test_a_segmentation_of_images_whose_orientation_differs_in_the_last_digits(tmp_path: Path) -> None:
