@@ -238,10 +238,11 @@ def why_no_cord(sections: Sections, evidence: EsccEvidence, worst: int, level: s
     """
     area = smooth_along(seen_only(sections.cord).area_mm2, step_mm=sections.step_mm)[worst]
     tip = conus_index(sections)
-    # A cord outline may end too early or too late: where the level is known, it has the first word.
-    beyond_tip = tip is not None and worst > tip
-    below = below_any_conus(level) or (beyond_tip and not above_any_conus(level))
-    if np.nan_to_num(area) >= CORD_AREA_MM2 and not below:
+    # The outline of a cord may end too early, and roots outlined as cord farther down make it seem to end too late.
+    seen = bool(np.nan_to_num(area) >= CORD_AREA_MM2)
+    beyond_tip = tip is not None and worst > tip and not above_any_conus(level)
+    below = beyond_tip or (below_any_conus(level) and not seen)
+    if seen and not below:
         return None
     if tip is not None and worst < tip and evidence.sac_area_ratio < SAC_SHUT_RATIO:
         return None

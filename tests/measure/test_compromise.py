@@ -93,11 +93,17 @@ def test_a_cord_outline_that_ends_at_a_thoracic_level_is_not_the_conus(measured)
     assert "ESCC_BELOW_CONUS" not in codes(result)
 
 
-def test_roots_outlined_as_cord_at_the_end_of_the_stack_are_not_above_the_conus(measured):
-    result = measured(names=LUMBAR)
-    # The worst section lies at L2/3, with "cord" all the way down.
+def test_roots_outlined_as_cord_farther_down_do_not_put_a_section_above_the_conus(measured, monkeypatch):
+    monkeypatch.setattr("spinemri.measure.escc.conus_index", lambda sections: len(sections) - 1)
+    result = measured(conus_w=-40.0, names=LUMBAR)
     assert result.compromise.worst_level == "L2/3"
     assert "ESCC_BELOW_CONUS" in codes(result)
+
+
+def test_a_cord_that_reaches_farther_down_than_usual_is_graded(measured):
+    result = measured(names=LUMBAR)
+    assert result.compromise.worst_level == "L2/3"
+    assert result.compromise.escc_grade == "2"
 
 
 def test_a_sac_pressed_shut_is_never_without_a_word(measured):
