@@ -29,6 +29,8 @@ MARGIN_VERTEBRAE = 1
 FURTHEST_VERTEBRAE = 3
 """The reference lies at most this many vertebrae beyond the nearest one allowed: further away the canal differs."""
 REFERENCE_LENGTH_MM = 5.0
+LEAST_SPACING = 0.85
+"""Of a body that the field of view cuts, relative to its neighbours': its middle is then off by 3 to 4 mm at most."""
 CORD_AREA_MM2 = 12.0
 """A smaller "cord" is filum, root bundles or wrong voxels; a thoracic cord has 35 +- 4 mm2."""
 CORD_GAP_MM, SHORTEST_CORD_MM = 8.0, 15.0
@@ -172,11 +174,19 @@ def find_references(sections: Sections, levels: Levels, centreline: Centreline, 
 
 
 def _middle_known(levels: Levels, index: int) -> bool:
-    """Tell whether the centre of a vertebra is its middle: not if the end of the field of view cuts it.
+    """Tell whether the centre of a vertebra is near its middle, though the field of view may cut it.
 
-    Between others a body may be cut in front, which does not move its middle along the canal.
+    Between others a body may be cut in front, which does not move its middle along the canal. Of the first and the last
+    one the end may be missing: what is left has its centre nearer to the neighbour than that one has to the next.
     """
-    return levels.vertebrae[index].complete or 0 < index < len(levels.vertebrae) - 1
+    last = len(levels.vertebrae) - 1
+    if levels.vertebrae[index].complete or 0 < index < last:
+        return True
+    inwards = 1 if index == 0 else -1
+    if not 0 <= index + 2 * inwards <= last:
+        return False
+    own, neighbour, next_one = (np.array(levels.vertebrae[index + n * inwards].centre_lps_mm) for n in range(3))
+    return bool(np.linalg.norm(own - neighbour) >= LEAST_SPACING * np.linalg.norm(neighbour - next_one))
 
 
 def same_place(

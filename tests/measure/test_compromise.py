@@ -3,7 +3,9 @@
 import numpy as np
 import pytest
 
+from spinemri.anatomy.model import Levels, Vertebra
 from spinemri.measure.compromise import compression_percent, occupied_length_mm
+from spinemri.measure.references import _middle_known
 
 
 def codes(result):
@@ -66,6 +68,20 @@ def test_a_missing_reference_gives_null_and_names_its_side(measured):
     flag = next(f for f in result.flags if f.code == "MCC_REFERENCE_MISSING")
     assert "above" in flag.message
     assert "below" not in flag.message
+
+
+@pytest.mark.parametrize(("moved_mm", "kept"), [(0.0, True), (2.0, True), (5.0, False)])
+def test_a_body_cut_by_the_end_of_the_field_of_view_is_a_reference_if_its_middle_is_seen(moved_mm, kept):
+    centres = np.array([[0.0, -24.0, 22.0 * (3 - n)] for n in range(7)])
+    centres[0, 2] -= moved_mm
+    vertebrae = tuple(
+        Vertebra(None, tuple(float(x) for x in centre), complete=n > 0, confidence=1.0)
+        for n, centre in enumerate(centres)
+    )
+    levels = Levels(vertebrae, (), "unknown", "none", 0.0)
+    assert _middle_known(levels, 0) is kept
+    assert _middle_known(levels, 3)
+    assert not _middle_known(Levels(vertebrae[:2], (), "unknown", "none", 0.0), 0)
 
 
 def test_references_need_no_names(measured):
