@@ -117,7 +117,7 @@ def pair_change(earlier: StudyResult, later: StudyResult) -> Change:
         return not_assessable(f"the visits do not both cover {', '.join(levels)}, where the mass lies")
     first, second = (LogVolume.from_record(visit.measurements.mass) for visit in (earlier, later))
     if not seen and not (first and second) and not coverage_known(earlier, later):
-        return not_assessable("without names of its levels, a visit without the mass may not show where it was")
+        return not_assessable("a visit in which no mass was found has no level names; look whether it shows the place")
     if first and second:
         return without_pairing(unpaired, paired) if isinstance(paired, str) else decide(unpaired, first, paired)
     return unpaired if isinstance(paired, str) else decide_outlined_once(unpaired, first, second, paired)

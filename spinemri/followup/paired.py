@@ -158,7 +158,7 @@ def compare_pair(pair: SampledPair, *, widened: float = 1.0) -> PairedChange:
         Without the boundary shift where there is image contrast along less than three tenths of the border. Of the
         outlines alone where the mass lies outside the canal.
     """
-    if not _in_canal_ml(pair) > _LEAST_IN_CANAL_ML:
+    if _largest_ml(pair, pair.coverage[:, MASS]) <= _LEAST_IN_CANAL_ML:
         return _outside_alone(pair, widened)
     shift = boundary_shift(pair)
     surface_mm2 = float(np.mean([_surface_mm2(pair, coverage[MASS]) for coverage in pair.coverage]))
@@ -170,9 +170,9 @@ def compare_pair(pair: SampledPair, *, widened: float = 1.0) -> PairedChange:
     return _with(combined(estimates, contrast_share=shift.contrast_share), beyond_ml, widened * beyond_sd)
 
 
-def _in_canal_ml(pair: SampledPair) -> float:
-    """Volume of the mass inside the canal, the larger of both visits."""
-    return float(pair.coverage[:, MASS][:, pair.near].sum(1).max()) * pair.voxel_ml
+def _largest_ml(pair: SampledPair, mass: NDArray[np.float32]) -> float:
+    """Volume of a part of the mass, (2, i, j, k), the larger of both visits."""
+    return float(mass[:, pair.near].sum(1).max()) * pair.voxel_ml
 
 
 def _outside_alone(pair: SampledPair, widened: float) -> PairedChange:
@@ -199,8 +199,7 @@ def compare_outlined_once(pair: SampledPair, *, widened: float = 1.0) -> PairedC
     shift = boundary_shift(pair)
     if shift.contrast_share < _LEAST_CONTRAST_ALONE:
         return "the images do not tell the mass from its neighbours"
-    beyond, inside = (float(part[:, pair.near].sum(1).max()) for part in (pair.outside, pair.coverage[:, MASS]))
-    if beyond > _MOST_BEYOND_CANAL * inside:
+    if _largest_ml(pair, pair.outside) > _MOST_BEYOND_CANAL * _largest_ml(pair, pair.coverage[:, MASS]):
         return "part of the mass lies outside the canal, where only outlines tell"
     surface_mm2 = max(_surface_mm2(pair, coverage[MASS]) for coverage in pair.coverage)
     sd_ml = widened * surface_mm2 * OUTLINED_ONCE_SD_MM / 1000

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import Any
+from typing import Any, Literal
 
 import numpy as np
 from numpy.typing import NDArray
@@ -14,7 +14,7 @@ from spinemri.measure.mass import Extent
 from spinemri.measure.profile import number
 from spinemri.measure.record import CompromiseRecord
 from spinemri.measure.references import CORD_AREA_MM2, References, same_place
-from spinemri.measure.sections import MeasuredCanal, Sections, seen_only, smooth_along
+from spinemri.measure.sections import MeasuredCanal, Sections, smooth_along
 
 __all__ = ["compression_percent", "compromise_record", "occupied_length_mm", "worst_section"]
 
@@ -94,10 +94,12 @@ def worst_section(sections: Sections, references: References, extent: Extent) ->
     return int(best[(len(best) - 1) // 2])
 
 
-def _left(sections: Sections, name: str, references: References, extent: Extent) -> NDArray[np.float64]:
+def _left(
+    sections: Sections, name: Literal["sac", "cord"], references: References, extent: Extent
+) -> NDArray[np.float64]:
     """Share of a structure that is left on every section, the mean of AP diameter and area as far as they are known."""
     parts = []
-    structure = seen_only(sections.cord) if name == "cord" else getattr(sections, name)
+    structure = sections.known(name)
     for quantity in ("ap_mm", "area_mm2"):
         values = smooth_along(getattr(structure, quantity), step_mm=sections.step_mm)
         parts.append(_relative(values, references.mean_of_known(f"{name}_{quantity}"), extent))
@@ -177,7 +179,7 @@ def _diameters(sections: Sections, references: References, worst: int, *, cord: 
     }
     if not cord:
         return out
-    seen = seen_only(sections.cord)
+    seen = sections.known("cord")
     ap, transverse = here(seen.ap_mm), here(seen.transverse_mm)
     return out | {
         "cord_ap_mm": number(ap),
@@ -193,7 +195,7 @@ def _bony_canal(sections: Sections, names: tuple[str | None, ...], worst: int, *
     occupancy = smooth_along(sections.occupancy_percent, step_mm=step)
     highest = int(np.nan_to_num(occupancy, nan=-1.0).argmax())
     area = float(smooth_along(sections.canal.area_mm2, step_mm=step)[worst])
-    cord_area = float(smooth_along(seen_only(sections.cord).area_mm2, step_mm=step)[worst])
+    cord_area = float(smooth_along(sections.known("cord").area_mm2, step_mm=step)[worst])
     return {
         "canal_occupancy_percent": number(occupancy[highest]),
         "canal_occupancy_level": names[highest],

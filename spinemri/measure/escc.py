@@ -8,6 +8,7 @@ are applied to, so that a reader can disagree with the grade and keep the eviden
 from __future__ import annotations
 
 from dataclasses import dataclass
+from typing import Literal
 
 import numpy as np
 from numpy.typing import NDArray
@@ -17,7 +18,7 @@ from spinemri.errors import Flag, Severity
 from spinemri.measure.planes import FloatMap, SectionStack
 from spinemri.measure.profile import number
 from spinemri.measure.references import CORD_AREA_MM2, References, above_any_conus, below_any_conus, conus_index
-from spinemri.measure.sections import SMALLEST_AREA_MM2, Sections, seen_only, smooth_along
+from spinemri.measure.sections import SMALLEST_AREA_MM2, Sections, smooth_along
 
 __all__ = ["EsccEvidence", "escc_evidence", "escc_grade", "mass_cord_distance_mm", "why_no_cord", "why_no_grade"]
 
@@ -166,11 +167,10 @@ def escc_evidence(stack: SectionStack, sections: Sections, references: Reference
     EsccEvidence
     """
 
-    def here(name: str, quantity: str) -> float:
-        structure = seen_only(sections.cord) if name == "cord" else sections.sac
-        return float(smooth_along(getattr(structure, quantity), step_mm=sections.step_mm)[worst])
+    def here(name: Literal["sac", "cord"], quantity: str) -> float:
+        return float(smooth_along(getattr(sections.known(name), quantity), step_mm=sections.step_mm)[worst])
 
-    def ratio(name: str, quantity: str) -> float:
+    def ratio(name: Literal["sac", "cord"], quantity: str) -> float:
         beside = references.least_of_known if name == "cord" else references.mean_of_known
         reference = beside(f"{name}_{quantity}")
         return here(name, quantity) / reference if reference > 0 else float("nan")
@@ -236,7 +236,7 @@ def why_no_cord(sections: Sections, evidence: EsccEvidence, worst: int, level: s
     Flag or None
         None where the cord is there.
     """
-    area = smooth_along(seen_only(sections.cord).area_mm2, step_mm=sections.step_mm)[worst]
+    area = smooth_along(sections.known("cord").area_mm2, step_mm=sections.step_mm)[worst]
     tip = conus_index(sections)
     # The outline of a cord may end too early, and roots outlined as cord farther down make it seem to end too late.
     seen = bool(np.nan_to_num(area) >= CORD_AREA_MM2)

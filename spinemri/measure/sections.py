@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass, replace
+from typing import Literal
 
 import numpy as np
 from numpy.typing import NDArray
@@ -62,6 +63,10 @@ class Sections:
 
     def __len__(self) -> int:
         return len(self.canal.area_mm2)
+
+    def known(self, name: Literal["sac", "cord"]) -> Structure:
+        """Sac or cord as they may be averaged along the canal: a sac may be pressed to 0, a cord is then not seen."""
+        return seen_only(self.cord) if name == "cord" else self.sac
 
     @property
     def occupancy_percent(self) -> NDArray[np.float64]:
