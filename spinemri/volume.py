@@ -40,6 +40,9 @@ __all__ = [
 FloatArray = NDArray[np.floating[Any]]
 
 
+_ROUNDING = 1e-9
+
+
 @dataclass(frozen=True, eq=False)
 class Grid:
     """Where samples lie in the patient.
@@ -302,6 +305,12 @@ def sample_at(volume: Volume, lps: FloatArray, *, order: int = 1, outside: float
     return out
 
 
+def _without_rounding(matrix: NDArray[np.float64]) -> NDArray[np.float64]:
+    """Make whole what is whole but for rounding: at -1e-18 the outermost slice of an oblique stack would lie outside."""
+    whole = np.round(matrix)
+    return np.where(np.abs(matrix - whole) < _ROUNDING, whole, matrix)
+
+
 def resample(volume: Volume, grid: Grid, *, order: int = 1, outside: float = 0.0) -> Volume:
     """Sample a volume on another grid of the same patient space.
 
@@ -322,7 +331,7 @@ def resample(volume: Volume, grid: Grid, *, order: int = 1, outside: float = 0.0
     Volume
         float32 on `grid`.
     """
-    matrix = np.linalg.inv(volume.affine) @ grid.affine
+    matrix = _without_rounding(np.linalg.inv(volume.affine) @ grid.affine)
     source = volume.array if volume.array.dtype == np.float32 else volume.array.astype(np.float32)
     array = ndimage.affine_transform(
         source,

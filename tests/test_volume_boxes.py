@@ -2,8 +2,9 @@
 
 import numpy as np
 import pytest
+from shapes import oblique_affine
 
-from spinemri.volume import Grid, box_around
+from spinemri.volume import Grid, Volume, box_around, resample
 
 
 def _oblique() -> Grid:
@@ -40,3 +41,11 @@ def test_the_grid_of_a_box_has_the_same_voxels_at_the_same_places() -> None:
     index = np.array([[0.0, 0.0, 0.0], [2.0, 24.0, 1.0]])
     assert part.shape == (3, 25, 2)
     assert np.allclose(part.to_lps(index), grid.to_lps(index + np.array([1, 5, 10])))
+
+
+@pytest.mark.parametrize("degrees", [3, 11, 17, 29])
+def test_no_slice_of_an_oblique_stack_is_lost_on_its_own_grid(degrees: float) -> None:
+    values = np.random.default_rng(0).random((9, 20, 30)).astype(np.float32)
+    volume = Volume(values, oblique_affine((3.6, 0.9, 0.7), degrees), "frame")
+    box = (slice(0, 9), slice(4, 20), slice(0, 30))
+    assert np.array_equal(resample(volume, volume.grid.part(box), outside=-1.0).array, values[box])
