@@ -8,6 +8,10 @@ Run from the checkout::
 A reading is a pair of points on the middle slice: where the posterior wall of a vertebral body and the front of the
 lamina or spinous process behind it meet a line across the canal at mid-body. Readings lie in ``canal_readings.csv``;
 they were made on pictures that ``--draw`` makes, which show no segmentation. The canal is measured there as a run does.
+
+Two further readers read the same places on pictures of that kind, shifted at random and in random order,
+knowing neither the first readings nor what was measured. The file holds how far behind the first reading's points
+theirs lie, in mm.
 """
 
 from __future__ import annotations
@@ -58,11 +62,12 @@ SCANS: tuple[tuple[str, str], ...] = (
 
 @dataclass(frozen=True)
 class Reading:
-    """Two points of a scan, in LPS mm."""
+    """Two points of a scan, in LPS mm, and the distance between them as two others read it."""
 
     scan: str
     front: NDArray[np.float64]
     back: NDArray[np.float64]
+    again_mm: tuple[float, float]
 
     @property
     def ap_mm(self) -> float:
@@ -132,13 +137,19 @@ def readings() -> Iterator[Reading]:
     with READINGS.open(encoding="utf-8", newline="") as file:
         for row in csv.DictReader(file):
             front, back = (np.array([float(row[f"{end}_{axis}_mm"]) for axis in "lps"]) for end in ("front", "back"))
-            yield Reading(row["scan"], front, back)
+            first_mm = float(np.linalg.norm(back - front))
+            second, third = (
+                first_mm + float(row[f"{reader}_back_mm"]) - float(row[f"{reader}_front_mm"])
+                for reader in ("second", "third")
+            )
+            yield Reading(row["scan"], front, back, (second, third))
 
 
 def compare(data: Path) -> None:
     """Print every reading beside what is measured there."""
-    print("| scan | centre of the reading, LPS (mm) | read (mm) | measured (mm) | difference |\n|---|---|---|---|---|")
-    known, differences = list(readings()), []
+    print("| scan | centre of the reading, LPS (mm) | read (mm) | by two others | measured (mm) | difference |")
+    print("|---|---|---|---|---|---|")
+    known, compared, measured_mm = list(readings()), [], []
     for scan, weighting in SCANS:
         of_scan = [reading for reading in known if reading.scan == scan]
         if not of_scan:
@@ -150,14 +161,30 @@ def compare(data: Path) -> None:
         for reading in of_scan:
             middle = (reading.front + reading.back) / 2
             measured = float(sections.canal.ap_mm[centreline.nearest(middle[None])[0]])
-            differences.append(measured - reading.ap_mm)
+            measured_mm.append(measured)
+            compared.append([reading.ap_mm, *reading.again_mm])
             place = ", ".join(f"{value:.0f}" for value in middle)
-            print(f"| {scan} | {place} | {reading.ap_mm:.1f} | {measured:.1f} | {differences[-1]:+.1f} |", flush=True)
-    off = np.abs(differences)
-    print(
-        f"\n{np.sum(off <= 1.0)} of {len(off)} within 1 mm; median difference {np.median(differences):+.2f} mm, "
-        f"mean absolute difference {off.mean():.2f} mm, largest {off.max():.1f} mm."
-    )
+            again = " ".join(f"{value:.1f}" for value in reading.again_mm)
+            difference = measured - reading.ap_mm
+            print(
+                f"| {scan} | {place} | {reading.ap_mm:.1f} | {again} | {measured:.1f} | {difference:+.1f} |", flush=True
+            )
+    summarise(np.array(compared), np.array(measured_mm))
+
+
+def summarise(read_mm: NDArray[np.float64], measured_mm: NDArray[np.float64]) -> None:
+    """Print how far measurements and readers, (n, 3), differ from the first reading, and from the nearest one."""
+    found = {"measured": measured_mm, "second reader": read_mm[:, 1], "third reader": read_mm[:, 2]}
+    print()
+    for name, values in found.items():
+        off = values - read_mm[:, 0]
+        print(
+            f"- {name}: {np.sum(np.abs(off) <= 1.0)} of {len(off)} within 1 mm of the first reading; median difference "
+            f"{np.median(off):+.2f} mm, mean absolute difference {np.abs(off).mean():.2f} mm, "
+            f"largest {np.abs(off).max():.1f} mm."
+        )
+    nearest = np.abs(read_mm - measured_mm[:, None]).min(1)
+    print(f"- measured: {np.sum(nearest <= 1.0)} of {len(nearest)} within 1 mm of one of the three readings.")
 
 
 def main() -> None:

@@ -26,8 +26,8 @@ from typing import Any
 
 from change_pairs import PairRecipe, draw_pair, make_studies
 
-from spinemri.anatomy.network import model_sha256
 from spinemri.followup.record import Comparison
+from spinemri.mass.second_look import networks_sha256
 from spinemri.mass.uncertainty import surface_area_mm2
 from spinemri.measure.result import StudyResult
 from spinemri.pipeline import Options, Recorder
@@ -117,7 +117,7 @@ def main() -> None:
             draw(records, arguments.draw)
     elif arguments.out:
         seeds = range(arguments.first, arguments.first + arguments.pairs)
-        run(arguments.out / model_sha256()[:12], seeds, arguments.workers)
+        run(arguments.out / networks_sha256()[:12], seeds, arguments.workers)
     else:
         parser.error("give a folder for the records, or --table")
 

@@ -17,11 +17,12 @@ from pathlib import Path
 import numpy as np
 
 from spinemri.anatomy.centreline import find_centreline
-from spinemri.anatomy.network import model_sha256, segment
+from spinemri.anatomy.network import segment
 from spinemri.config import MassSettings
 from spinemri.mass.find import find_mass
 from spinemri.mass.model import Mass
-from spinemri.mass.refine import refine_where_found
+from spinemri.mass.second_look import SequenceImage, networks_sha256
+from spinemri.mass.segment import outline_mass
 from spinemri.nomenclature import Tissue
 from spinemri.training.evaluation import dice
 from spinemri.training.real import VALIDATION_IDS, load_spider, spider_stacks
@@ -32,7 +33,9 @@ from spinemri.volume import Volume
 def measured(image: Volume) -> Mass:
     """Find the mass in one T2 stack as a run does."""
     tissues = segment(image, "T2", fat_suppressed=False, contrast_enhanced=False)
-    refined = refine_where_found(tissues, [image], MassSettings())
+    refined = outline_mass(
+        tissues, [SequenceImage(image, "T2", fat_suppressed=False, contrast_enhanced=False)], MassSettings()
+    )
     return find_mass(refined, find_centreline(refined), MassSettings())
 
 
@@ -69,7 +72,7 @@ def main() -> None:
     parser.add_argument("--data", type=Path, default=Path(os.environ.get("SPINEMRI_DATA", "../shared/data")))
     parser.add_argument("--implants", type=int, default=4, help="masses implanted per validation scan")
     arguments = parser.parse_args()
-    print(f"Network {model_sha256()[:12]}")
+    print(f"Network {networks_sha256()[:12]}")
     implants(arguments.data, arguments.implants)
 
 

@@ -26,13 +26,13 @@ from scipy import ndimage
 
 from spinemri.anatomy.centreline import find_centreline
 from spinemri.anatomy.model import TissueMap
-from spinemri.anatomy.network import model_sha256, segment
+from spinemri.anatomy.network import segment
 from spinemri.config import Config
 from spinemri.intake.model import Role
 from spinemri.mass.find import candidates, find_mass
 from spinemri.mass.model import Mass
-from spinemri.mass.refine import refine_where_found
-from spinemri.mass.segment import Reading, fuse, settled
+from spinemri.mass.second_look import SequenceImage, networks_sha256
+from spinemri.mass.segment import fuse, outline_mass
 from spinemri.nomenclature import Tissue
 from spinemri.pipeline.seed import accept_any, keep_nearest
 from spinemri.training.evaluation import dice, surface_distances_mm
@@ -43,30 +43,30 @@ SETTINGS = Config().mass
 WEIGHTS = SETTINGS.sequence_weights.model_dump()
 
 
+def shown(contrast: str, image: Volume) -> SequenceImage:
+    """Return an image with what its header would tell of its contrast."""
+    return SequenceImage(image, *CONTRASTS[contrast])
+
+
 def tissues_of(images: dict[str, Volume]) -> dict[str, TissueMap]:
     """Segment every contrast, and fuse them as a study is."""
     maps = {}
     for contrast, image in images.items():
         weighting, fat_suppressed, agent = CONTRASTS[contrast]
         maps[contrast] = segment(image, weighting, fat_suppressed=fat_suppressed, contrast_enhanced=agent)
-    readings = (
-        Reading(maps[contrast], image, WEIGHTS[ROLES[contrast].value], CONTRASTS[contrast][2])
-        for contrast, image in images.items()
-    )
-    maps["all"] = fuse(settled(readings, SETTINGS))
+    maps["all"] = fuse((maps[contrast], WEIGHTS[ROLES[contrast].value]) for contrast in images)
     return maps
 
 
 def measured(
-    tissues: TissueMap, images: list[Volume], click: NDArray[np.float64] | None = None
+    tissues: TissueMap, images: list[SequenceImage], click: NDArray[np.float64] | None = None
 ) -> tuple[Mass, dict[str, float]]:
     """Find the mass as a run does, by itself or at a click; with size and coverage of the likeliest candidate."""
     settings = SETTINGS if click is None else accept_any(SETTINGS)
-    if click is None:
-        refined = refine_where_found(tissues, images, settings)
-    else:
-        point = (float(click[0]), float(click[1]), float(click[2]))
-        refined, _ = keep_nearest(refine_where_found(tissues, images, settings, point), point)
+    point = None if click is None else (float(click[0]), float(click[1]), float(click[2]))
+    refined = outline_mass(tissues, images, settings, point)
+    if point is not None:
+        refined, _ = keep_nearest(refined, point)
     line = find_centreline(refined)
     likeliest = {"candidate_ml": 0.0, "candidate_coverage": 0.0}
     if line is not None:
@@ -75,6 +75,11 @@ def measured(
         if best is not None:
             likeliest = {"candidate_ml": best.volume_ml, "candidate_coverage": best.coverage}
     return find_mass(refined, line, settings), likeliest
+
+
+def seen(images: dict[str, Volume], contrast: str) -> list[SequenceImage]:
+    """Return the images that a reading rests on."""
+    return [shown(name, image) for name, image in images.items() if contrast in {"all", name}]
 
 
 def figures(mass: Mass, likeliest: dict[str, float], case: MassCase) -> dict[str, Any]:
@@ -106,7 +111,7 @@ def case_record(case: MassCase) -> dict[str, Any]:
     maps, click = tissues_of(case.images), click_in(case)
     results = {}
     for contrast, tissues in maps.items():
-        images = list(case.images.values()) if contrast == "all" else [case.images[contrast]]
+        images = seen(case.images, contrast)
         results[contrast] = figures(*measured(tissues, images), case)
         results[f"{contrast}, click"] = figures(*measured(tissues, images, click), case)
     return {
@@ -122,7 +127,7 @@ def mass_free_study_record(images: dict[str, Volume]) -> dict[str, Any]:
     """Say what is taken for a mass on every contrast and on all together where there is none."""
     results = {}
     for contrast, tissues in tissues_of(images).items():
-        mass, likeliest = measured(tissues, list(images.values()) if contrast == "all" else [images[contrast]])
+        mass, likeliest = measured(tissues, seen(images, contrast))
         volume = float(mass.probability.array.sum()) * tissues.grid.voxel_volume_mm3 / 1000
         results[contrast] = {"volume_ml": volume, "existence": mass.existence, **likeliest}
     return {"results": results}
@@ -131,7 +136,7 @@ def mass_free_study_record(images: dict[str, Volume]) -> dict[str, Any]:
 def mass_free_record(image: Volume, weighting: str, *, fat_suppressed: bool | None) -> dict[str, Any]:
     """Say what is taken for a mass where there is none."""
     tissues = segment(image, weighting, fat_suppressed=fat_suppressed, contrast_enhanced=False)
-    mass, likeliest = measured(tissues, [image])
+    mass, likeliest = measured(tissues, [SequenceImage(image, weighting, fat_suppressed, contrast_enhanced=False)])
     volume = float(mass.probability.array.sum()) * image.grid.voxel_volume_mm3 / 1000
     return {"weighting": weighting, "volume_ml": volume, "existence": mass.existence, **likeliest}
 
@@ -174,7 +179,7 @@ def main() -> None:
     arguments = parser.parse_args()
     from mass_tables import draw, print_tables  # noqa: PLC0415 - matplotlib is slow to import
 
-    folder = arguments.out / model_sha256()[:12]
+    folder = arguments.out / networks_sha256()[:12]
     run(arguments.data, folder, case_names(arguments.repeats))
     print_tables(folder)
     if arguments.draw:

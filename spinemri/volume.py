@@ -306,7 +306,7 @@ def sample_at(volume: Volume, lps: FloatArray, *, order: int = 1, outside: float
 
 
 def _without_rounding(matrix: NDArray[np.float64]) -> NDArray[np.float64]:
-    """Make whole what is whole but for rounding: at -1e-18 the outermost slice of an oblique stack would lie outside."""
+    """Make whole what is whole but for rounding: at -1e-18 the first slice of an oblique stack would lie outside."""
     whole = np.round(matrix)
     return np.where(np.abs(matrix - whole) < _ROUNDING, whole, matrix)
 

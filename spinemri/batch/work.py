@@ -10,7 +10,6 @@ from contextlib import ExitStack, contextmanager
 from pathlib import Path
 
 from spinemri import __version__
-from spinemri.anatomy.network import model_sha256
 from spinemri.batch.model import Visit
 from spinemri.batch.stamp import content_sha256, input_bytes
 from spinemri.batch.task import Orders, Outcome, Task
@@ -18,6 +17,7 @@ from spinemri.errors import UsageError
 from spinemri.intake.headers import read_headers
 from spinemri.intake.pseudonyms import Deidentification
 from spinemri.intake.sources import find_sources
+from spinemri.mass.second_look import networks_sha256
 from spinemri.pipeline import Options, compare_studies, remeasure, run_study
 
 __all__ = ["options_of", "perform", "software"]
@@ -25,7 +25,7 @@ __all__ = ["options_of", "perform", "software"]
 
 def software() -> tuple[str, str]:
     """Return the version and the hash of the network of this installation."""
-    return __version__, model_sha256()
+    return __version__, networks_sha256()
 
 
 def perform(task: Task) -> Outcome:

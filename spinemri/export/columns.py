@@ -141,7 +141,7 @@ MEASUREMENT_COLUMNS: tuple[Column[Measurements], ...] = (
     Column("flags", "Codes of all findings, separated by semicolons.", _flag_codes),
     _field("software_version", "Version of spinemri.", "software.version"),
     _field("config_sha256", "SHA-256 of the resolved configuration.", "software.config_sha256"),
-    _field("model_sha256", "SHA-256 of the network; empty for masks from elsewhere.", "software.model_sha256"),
+    _field("model_sha256", "One SHA-256 of both networks; empty for masks from elsewhere.", "software.model_sha256"),
     _field("inputs_sha256", "SHA-256 over the contents of the input files.", "study.inputs_sha256"),
 )
 """One row per study."""

@@ -2,22 +2,21 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator, Mapping
-from dataclasses import dataclass
+from collections.abc import Iterable, Mapping, Sequence
 
 import numpy as np
 from numpy.typing import NDArray
 
-from spinemri.anatomy.centreline import find_centreline
-from spinemri.anatomy.model import Centreline, TissueMap
+from spinemri.anatomy.model import TissueMap
 from spinemri.anatomy.network import segment
 from spinemri.intake.model import SAGITTAL_ROLES, Role, Stack
 from spinemri.mass.find import MassThresholds
 from spinemri.mass.refine import refine_where_found
+from spinemri.mass.second_look import Point, SequenceImage, look_again
 from spinemri.nomenclature import Tissue
 from spinemri.volume import Grid, Volume, resample
 
-__all__ = ["Reading", "fuse", "fused_roles", "segment_study", "settled"]
+__all__ = ["fuse", "fused_roles", "mean_of_readings", "outline_mass", "segment_study"]
 
 _MASS = [Tissue.MASS_CANAL, Tissue.MASS_OUTSIDE]
 _OTHERS = [tissue for tissue in Tissue if tissue not in _MASS]
@@ -26,39 +25,13 @@ _CORRELATION = 0.1
 """Of the errors of two sequences, so that three count as two and a half; compared on grown and generated masses."""
 
 
-@dataclass(frozen=True, eq=False)
-class Reading:
-    """What the network saw in one sequence.
-
-    Attributes
-    ----------
-    tissues : TissueMap
-    image : Volume
-        What it was read from.
-    weight : float
-        Relative to the other sequences.
-    contrast_enhanced : bool
-    """
-
-    tissues: TissueMap
-    image: Volume
-    weight: float
-    contrast_enhanced: bool
-
-
 def segment_study(
-    images: Mapping[Role, tuple[Volume, Stack]],
-    primary: Role,
-    weights: Mapping[Role, float],
-    mass: MassThresholds | None = None,
+    images: Mapping[Role, tuple[Volume, Stack]], primary: Role, weights: Mapping[Role, float]
 ) -> TissueMap:
     """Segment every sagittal stack that shares the primary's frame of reference, and fuse.
 
     Each stack is segmented in its own native space, then its coverages are resampled to the primary grid and
     fused. Patients may move between series: no correction is made here.
-
-    After contrast agent the signals of one stack tell a mass from all that adjoins it: its outline is settled by them
-    before the others, which may see less of it, have their say (`settled`).
 
     Parameters
     ----------
@@ -68,8 +41,6 @@ def segment_study(
         The stack whose grid the result lies on.
     weights : mapping of Role to float
         Relative weight of each role; 0 leaves it out. The primary counts as 1 if it has no weight.
-    mass : MassThresholds, optional
-        When a mass counts; None if none is looked for.
 
     Returns
     -------
@@ -77,48 +48,43 @@ def segment_study(
     """
     volumes = {role: volume for role, (volume, _) in images.items()}
     roles = fused_roles(volumes, primary, weights)
-    readings = (_read(*images[role], weights.get(role, 1.0) or 1.0) for role in roles)
-    if mass and len(roles) > 1:
-        return fuse(settled(readings, mass))
-    return fuse((reading.tissues, reading.weight) for reading in readings)
+    return fuse((_read(*images[role]), weights.get(role, 1.0) or 1.0) for role in roles)
 
 
-def _read(volume: Volume, stack: Stack, weight: float) -> Reading:
-    tissues = segment(
+def outline_mass(
+    tissues: TissueMap, images: Sequence[SequenceImage], settings: MassThresholds, click_lps_mm: Point | None = None
+) -> TissueMap:
+    """Decide how much of the canal is mass from all sequences together: by the second network, then by their signals.
+
+    The network knows what masses look like; the signals of one examination are alike wherever one tissue is, and put
+    the border to a fraction of a voxel. Alone either one is worse (`docs/results.md`).
+
+    Parameters
+    ----------
+    tissues : TissueMap
+        From `segment_study`.
+    images : sequence of SequenceImage
+        What they were read from, the primary first.
+    settings : MassThresholds
+        When a mass counts.
+    click_lps_mm : (x, y, z), optional
+        A point in the mass, LPS mm.
+
+    Returns
+    -------
+    TissueMap
+    """
+    looked = look_again(tissues, images, click_lps_mm)
+    return refine_where_found(looked, [one.image for one in images], settings, click_lps_mm)
+
+
+def _read(volume: Volume, stack: Stack) -> TissueMap:
+    return segment(
         volume,
         stack.weighting.value,
         fat_suppressed=stack.fat_suppressed,
         contrast_enhanced=stack.contrast_enhanced,
     )
-    return Reading(tissues, volume, weight, bool(stack.contrast_enhanced))
-
-
-def settled(readings: Iterable[Reading], mass: MassThresholds) -> Iterator[tuple[TissueMap, float]]:
-    """Let what was read after contrast agent settle the outline of a mass by its own signals.
-
-    Parameters
-    ----------
-    readings : iterable of Reading
-        Of one visit; the first shows where the canal is. They are taken one by one.
-    mass : MassThresholds
-        When a mass counts.
-
-    Yields
-    ------
-    tissues : TissueMap
-    weight : float
-        As `fuse` takes them.
-    """
-    line: Centreline | None = None
-    first = True
-    for reading in readings:
-        tissues = reading.tissues
-        if first:
-            line, first = find_centreline(tissues), False
-        if line and reading.contrast_enhanced:
-            tissues = refine_where_found(tissues, [reading.image], mass, centreline=line)
-        yield tissues, reading.weight
-        del reading, tissues  # A map is large: none may wait while the next is made.
 
 
 def fused_roles(images: Mapping[Role, Volume], primary: Role, weights: Mapping[Role, float]) -> tuple[Role, ...]:
@@ -186,6 +152,15 @@ def fuse(maps: Iterable[tuple[TissueMap, float]]) -> TissueMap:
     return TissueMap(mean.coverage(), grid.affine, frame)
 
 
+def mean_of_readings(maps: Sequence[NDArray[np.float32]], weights: Sequence[float]) -> NDArray[np.float32]:
+    """Fuse coverages, (tissues, ...), that lie on one grid, as `fuse` does."""
+    if len(maps) == 1:
+        return maps[0]
+    weighted = [coverage * np.float32(weight) for coverage, weight in zip(maps, weights, strict=True)]
+    present = np.stack([coverage.sum(0) for coverage in weighted])
+    return _sharpened(np.sum(weighted, axis=0), present.sum(0), (present**2).sum(0))
+
+
 class _Mean:
     """Weighted sums over maps, voxel by voxel; where there is no map all coverages are zero."""
 
@@ -206,16 +181,23 @@ class _Mean:
 
     def coverage(self) -> NDArray[np.float32]:
         """Coverage by tissue; the sums are used up."""
-        weights, out = np.maximum(self._weights, _LEAST), self._sums
-        out /= weights
-        before = out[_MASS].sum(0)
-        maps = weights**2 / np.maximum(self._squares, _LEAST)
-        independent = maps / (1 + (maps - 1) * np.float32(_CORRELATION))
-        mass = before**independent
-        after = mass / np.maximum(mass + sum(out[tissue] ** independent for tissue in _OTHERS), _LEAST)
-        out[_MASS] *= after / np.maximum(before, _LEAST)
-        out[_OTHERS] *= (1 - after) / np.maximum(1 - before, _LEAST)
-        return out
+        return _sharpened(self._sums, self._weights, self._squares)
+
+
+def _sharpened(
+    sums: NDArray[np.float32], weights: NDArray[np.float32], squares: NDArray[np.float32]
+) -> NDArray[np.float32]:
+    """Coverage from weighted sums; `sums` are used up."""
+    weights, out = np.maximum(weights, _LEAST), sums
+    out /= weights
+    before = out[_MASS].sum(0)
+    maps = weights**2 / np.maximum(squares, _LEAST)
+    independent = maps / (1 + (maps - 1) * np.float32(_CORRELATION))
+    mass = before**independent
+    after = mass / np.maximum(mass + sum(out[tissue] ** independent for tissue in _OTHERS), _LEAST)
+    out[_MASS] *= after / np.maximum(before, _LEAST)
+    out[_OTHERS] *= (1 - after) / np.maximum(1 - before, _LEAST)
+    return out
 
 
 def _on_grid(tissues: TissueMap, tissue: Tissue, grid: Grid) -> NDArray[np.float32]:

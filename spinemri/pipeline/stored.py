@@ -6,12 +6,12 @@ from collections.abc import Iterable
 from pathlib import Path
 
 from spinemri import __version__
-from spinemri.anatomy import network
 from spinemri.anatomy.model import TissueMap
 from spinemri.config import Config, config_sha256
 from spinemri.errors import InputError
 from spinemri.export.reading import read_measurements
 from spinemri.intake.model import Study
+from spinemri.mass.second_look import networks_sha256
 from spinemri.pipeline.coverage import read_coverage
 from spinemri.volume import Volume
 
@@ -36,7 +36,7 @@ def stored_tissues(folders: Iterable[Path], study: Study, image: Volume, config:
     -------
     TissueMap or None
     """
-    wanted = (study.inputs_sha256, __version__, config_sha256(config), network.model_sha256())
+    wanted = (study.inputs_sha256, __version__, config_sha256(config), networks_sha256())
     for folder in folders:
         try:
             if _origin(folder) == wanted:

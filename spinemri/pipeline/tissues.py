@@ -5,11 +5,10 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
-from spinemri.anatomy import network
 from spinemri.anatomy.model import TissueMap
 from spinemri.intake.model import Role, Stack, Study
-from spinemri.mass.refine import refine_where_found
-from spinemri.mass.segment import fused_roles, segment_study
+from spinemri.mass.second_look import SequenceImage, networks_sha256
+from spinemri.mass.segment import fused_roles, outline_mass, segment_study
 from spinemri.pipeline.labels import GivenAnatomy, read_labels
 from spinemri.pipeline.options import Options
 from spinemri.pipeline.seed import accept_any
@@ -70,7 +69,7 @@ def find_tissues(study: Study, images: Mapping[Role, Volume], primary: Role, opt
     stored = stored_tissues(options.earlier, study, image, options.config)
     used = fused_roles(images, primary, _weights(options))
     tissues = _segmented(study, images, used, options) if stored is None else stored
-    return FoundTissues(tissues, network.model_sha256())
+    return FoundTissues(tissues, networks_sha256())
 
 
 def _weights(options: Options) -> dict[Role, float]:
@@ -78,14 +77,17 @@ def _weights(options: Options) -> dict[Role, float]:
 
 
 def _segmented(study: Study, images: Mapping[Role, Volume], used: Sequence[Role], options: Options) -> TissueMap:
-    """Segment these sagittal stacks, fuse, and where that shows a mass look at the canal once more."""
-    settings = options.config.mass if options.mass_seed_lps_mm is None else accept_any(options.config.mass)
-    primary, weights = used[0], _weights(options)
+    """Segment these sagittal stacks, fuse, and look for the mass once more in all of them together."""
     stacks = {role: (images[role], stack_of(study, role)) for role in used}
-    tissues = segment_study(stacks, primary, weights, options.config.mass if options.with_mass else None)
+    tissues = segment_study(stacks, used[0], _weights(options))
     if not options.with_mass:
         return tissues
-    return refine_where_found(tissues, [images[role] for role in used], settings, options.mass_seed_lps_mm)
+    shown = [
+        SequenceImage(image, stack.weighting.value, stack.fat_suppressed, stack.contrast_enhanced)
+        for image, stack in stacks.values()
+    ]
+    settings = options.config.mass if options.mass_seed_lps_mm is None else accept_any(options.config.mass)
+    return outline_mass(tissues, shown, settings, options.mass_seed_lps_mm)
 
 
 def _given(given: GivenAnatomy, image: Volume) -> FoundTissues:

@@ -53,13 +53,67 @@ def _parser() -> argparse.ArgumentParser:
     mean.add_argument("other", type=Path)
     mean.add_argument("model", type=Path, help="the .onnx file to write")
     mean.add_argument("--share", type=float, default=0.5, help="share of the second, 0 to 1")
+    _add_canal(commands)
     return parser
+
+
+def _add_canal(commands: argparse._SubParsersAction[argparse.ArgumentParser]) -> None:
+    """Add the commands of the second network, which sees all sequences of a study together."""
+    prepare = commands.add_parser("prepare-canal", help="write studies for the second network, read by the first")
+    prepare.add_argument("cache", type=Path, help="folder for the studies")
+    prepare.add_argument("--data", type=Path, help="folder of real scans, holding spider_t2/")
+    prepare.add_argument("--phantoms", type=int, default=0, help="how many generated studies to add")
+    prepare.add_argument("--first", type=int, default=0, help="number of the first of them")
+    fit = commands.add_parser("train-canal", help="train the second network, or go on from its checkpoint")
+    fit.add_argument("cache", type=Path)
+    fit.add_argument("run", type=Path, help="folder for checkpoint and log")
+    fit.add_argument("--steps", type=int, default=9000)
+    fit.add_argument("--batch", type=int, default=16)
+    fit.add_argument("--rate", type=float, default=Plan.learning_rate, help="learning rate of the plateau")
+    fit.add_argument("--decay", type=float, default=0.5)
+    fit.add_argument("--threads", type=int, default=2)
+    fit.add_argument("--workers", type=int, default=1, help="processes that prepare batches; 0 on Windows")
+    out = commands.add_parser("export-canal", help="write the averaged weights of the second network as ONNX")
+    out.add_argument("run", type=Path)
+    out.add_argument("model", type=Path, help="the .onnx file to write")
+
+
+def _canal(arguments: argparse.Namespace) -> None:
+    """Run a command of the second network."""
+    if arguments.command == "prepare-canal":
+        from spinemri.training.canal_studies import prepare_canal_phantoms, prepare_canal_real  # noqa: PLC0415
+
+        arguments.cache.mkdir(parents=True, exist_ok=True)
+        if arguments.data:
+            prepare_canal_real(arguments.data, arguments.cache)
+        prepare_canal_phantoms(arguments.cache, range(arguments.first, arguments.first + arguments.phantoms))
+    elif arguments.command == "train-canal":
+        from spinemri.training.canal_studies import load_study, study_weights  # noqa: PLC0415
+        from spinemri.training.canal_train import train_canal  # noqa: PLC0415
+
+        torch.set_num_threads(arguments.threads)
+        files = sorted(arguments.cache.glob("*.npz"))
+        plan = Plan(
+            steps=arguments.steps,
+            batch=arguments.batch,
+            learning_rate=arguments.rate,
+            decay=arguments.decay,
+            workers=arguments.workers,
+        )
+        weights = study_weights([file.stem for file in files])
+        train_canal([load_study(file) for file in files], weights, plan, arguments.run)
+    else:
+        from spinemri.training.export import export_canal  # noqa: PLC0415
+
+        export_canal(arguments.run / "checkpoint.pt", arguments.model)
 
 
 def main() -> None:
     """Run one training command."""
     arguments = _parser().parse_args()
-    if arguments.command == "prepare":
+    if arguments.command.endswith("-canal"):
+        _canal(arguments)
+    elif arguments.command == "prepare":
         arguments.cache.mkdir(parents=True, exist_ok=True)
         if arguments.data:
             prepare_spider(arguments.data, arguments.cache, KINDS)

@@ -8,10 +8,12 @@ import onnx
 import torch
 from onnx import numpy_helper
 
+from spinemri.mass import canal_input
 from spinemri.nomenclature import Tissue
+from spinemri.training.canal_network import CanalUNet
 from spinemri.training.network import CHANNELS_IN, SliceUNet
 
-__all__ = ["average_networks", "export_onnx", "exported_weights"]
+__all__ = ["average_networks", "export_canal", "export_onnx", "exported_weights"]
 
 _OPSET = 17
 _PREFIX = "network."
@@ -24,6 +26,15 @@ class _WithSoftmax(torch.nn.Module):
 
     def forward(self, image: torch.Tensor) -> torch.Tensor:
         return torch.softmax(self.network(image), dim=1)
+
+
+class _WithSigmoid(torch.nn.Module):
+    def __init__(self, network: CanalUNet) -> None:
+        super().__init__()
+        self.network = network
+
+    def forward(self, canal: torch.Tensor) -> torch.Tensor:
+        return torch.sigmoid(self.network(canal))
 
 
 def export_onnx(checkpoint: Path, model: Path) -> None:
@@ -39,6 +50,23 @@ def export_onnx(checkpoint: Path, model: Path) -> None:
     """
     state = torch.load(checkpoint, map_location="cpu", weights_only=True)
     _write(state["average"], model)
+
+
+def export_canal(checkpoint: Path, model: Path) -> None:
+    """Export a checkpoint for `spinemri.mass.second_look`.
+
+    Parameters
+    ----------
+    checkpoint : Path
+        Written by `spinemri.training.canal_train.train_canal`.
+    model : Path
+        ``.onnx`` file; input ``canal`` (n, channels, h, w), output ``mass`` (n, 1, h, w), any n, h and w that are
+        multiples of 8.
+    """
+    network = CanalUNet()
+    network.load_state_dict(torch.load(checkpoint, map_location="cpu", weights_only=True)["average"])
+    example = torch.zeros(1, canal_input.CHANNELS_IN, 64, 64)
+    _write_onnx(_WithSigmoid(network), example, model, ("canal", "mass"))
 
 
 def average_networks(one: Path, other: Path, model: Path, *, share: float = 0.5) -> None:
@@ -63,14 +91,17 @@ def average_networks(one: Path, other: Path, model: Path, *, share: float = 0.5)
 def _write(weights: dict[str, torch.Tensor], model: Path) -> None:
     network = SliceUNet(CHANNELS_IN, len(Tissue))
     network.load_state_dict(weights)
-    example = torch.zeros(1, CHANNELS_IN, 64, 64)
+    _write_onnx(_WithSoftmax(network), torch.zeros(1, CHANNELS_IN, 64, 64), model, ("image", "probability"))
+
+
+def _write_onnx(network: torch.nn.Module, example: torch.Tensor, model: Path, names: tuple[str, str]) -> None:
     torch.onnx.export(
-        _WithSoftmax(network).eval(),
+        network.eval(),
         (example,),
         model,
-        input_names=["image"],
-        output_names=["probability"],
-        dynamic_axes={name: {0: "n", 2: "h", 3: "w"} for name in ("image", "probability")},
+        input_names=names[:1],
+        output_names=names[1:],
+        dynamic_axes={name: {0: "n", 2: "h", 3: "w"} for name in names},
         opset_version=_OPSET,
         dynamo=False,
     )

@@ -7,13 +7,13 @@ from collections.abc import Sequence
 import torch
 from torch import nn
 
-__all__ = ["CHANNELS_IN", "SliceUNet"]
+__all__ = ["CHANNELS_IN", "Block", "SliceUNet"]
 
 CHANNELS_IN = 7
 """Three slices, and the four planes of `spinemri.anatomy.preparation.condition_planes`."""
 
 
-class _Block(nn.Module):
+class Block(nn.Module):
     """Two 3 x 3 convolutions, each followed by group normalisation and SiLU, with a residual connection."""
 
     def __init__(self, channels_in: int, channels_out: int) -> None:
@@ -54,10 +54,10 @@ class SliceUNet(nn.Module):
     def __init__(self, channels_in: int, classes: int, widths: Sequence[int] = (24, 48, 96, 144, 192)) -> None:
         super().__init__()
         self.encoders = nn.ModuleList(
-            _Block(before, after) for before, after in zip((channels_in, *widths[:-1]), widths, strict=True)
+            Block(before, after) for before, after in zip((channels_in, *widths[:-1]), widths, strict=True)
         )
         coarse_to_fine = list(zip(widths[:0:-1], widths[-2::-1], strict=True))
-        self.decoders = nn.ModuleList(_Block(deep + fine, fine) for deep, fine in coarse_to_fine)
+        self.decoders = nn.ModuleList(Block(deep + fine, fine) for deep, fine in coarse_to_fine)
         self.head = nn.Conv2d(widths[0], classes, 1)
 
     def forward(self, x: torch.Tensor) -> torch.Tensor:

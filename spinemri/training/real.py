@@ -33,6 +33,7 @@ __all__ = [
     "spider_ids",
     "spider_stacks",
     "subregion_stack",
+    "surroundings_of",
 ]
 
 VALIDATION_IDS = frozenset({"007", "057", "069", "107", "127", "129", "239"})
@@ -172,7 +173,7 @@ def _from_sac_mm(scan: SpiderScan) -> NDArray[np.float32]:
     return np.asarray(ndimage.distance_transform_edt(scan.labels != _SAC, sampling=scan.image.spacing), np.float32)
 
 
-def _surroundings(image: NDArray[np.float32], scan: SpiderScan) -> Surroundings:
+def surroundings_of(image: NDArray[np.float32], scan: SpiderScan) -> Surroundings:
     """Measure what implants are drawn from."""
     labels, step = scan.labels, scan.image.spacing[2]
     sac_rows = np.flatnonzero((labels == _SAC).any((0, 1)))
@@ -230,7 +231,7 @@ def _with_implants(
     image: NDArray[np.float32], scan: SpiderScan, implants: str, rng: np.random.Generator
 ) -> tuple[NDArray[np.float32], NDArray[np.float32], NDArray[np.float32]]:
     """Return the image with its implants, and the coverage by mass and by what only looks like one."""
-    around = _surroundings(image, scan)
+    around = surroundings_of(image, scan)
     sac = scan.labels == _SAC
     blocked = (scan.labels == _VERTEBRA) | (scan.labels == _DISC)
     mass, other = (np.zeros(image.shape, dtype=np.float32) for _ in range(2))

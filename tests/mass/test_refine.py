@@ -10,11 +10,8 @@ from shapes import ellipsoid, oblique_affine
 from spinemri.anatomy.model import TissueMap
 from spinemri.config import MassSettings
 from spinemri.errors import Flag
-from spinemri.intake.model import Plane, Role, Stack, Weighting
-from spinemri.mass import segment as segment_module
 from spinemri.mass.model import Mass
 from spinemri.mass.refine import refine_canal, refine_where_found
-from spinemri.mass.segment import segment_study
 from spinemri.nomenclature import Tissue
 from spinemri.volume import Volume
 
@@ -184,32 +181,3 @@ def test_a_click_shows_a_mass_that_the_network_took_for_sac() -> None:
     wanted = float(truth.coverage[Tissue.MASS_CANAL].sum())
     assert 0.6 * wanted < float(found.coverage[Tissue.MASS_CANAL].sum()) < 1.05 * wanted
     np.testing.assert_allclose(found.coverage.sum(0), 1, atol=1e-5)
-
-
-@pytest.mark.parametrize("agent", [False, True])
-def test_after_contrast_agent_a_sequence_settles_its_outline_before_sequences_are_fused(
-    monkeypatch: pytest.MonkeyPatch, agent: bool
-) -> None:
-    truth = _truth()
-    found = _hesitant(truth)
-    monkeypatch.setattr(segment_module, "segment", lambda *_, **__: found)
-
-    def taken(weighting: Weighting, *, enhanced: bool) -> Stack:
-        known = {"stack_id": "", "series_instance_uid": "", "series_description": "", "region": "", "acquired": ""}
-        space = {"plane": Plane.SAGITTAL, "grid": truth.grid, "frame_of_reference_uid": "frame"}
-        image = _image(truth, "T2", 1)
-        contrast = {"weighting": weighting, "fat_suppressed": enhanced, "contrast_enhanced": enhanced}
-        return Stack(**known, **space, **contrast, reader=lambda: image)
-
-    images = {
-        Role.SAGITTAL_T2: (_image(truth, "T2", 1), taken(Weighting.T2, enhanced=False)),
-        Role.SAGITTAL_T1_POST_FS: (_image(truth, "T1 enhanced", 2), taken(Weighting.T1, enhanced=agent)),
-    }
-    weights = dict.fromkeys(images, 1.0)
-    without = segment_study(images, Role.SAGITTAL_T2, weights)
-    looked = segment_study(images, Role.SAGITTAL_T2, weights, MassSettings())
-    if agent:
-        assert _ml(without) < 0.9 * _ml(truth)
-        assert abs(_ml(looked) - _ml(truth)) < 0.7 * abs(_ml(without) - _ml(truth))
-    else:
-        np.testing.assert_array_equal(looked.coverage, without.coverage)
