@@ -42,7 +42,6 @@ _LEAST_SEQUENCES = 2
 _SHARE = np.float32(2 / 3)
 """Of the second network; the rest is what the first one said. Alone the second is better on masses grown in real scans,
 and worse in generated patients whose epidural fat and veins enhance (`docs/results.md`)."""
-_LEAST_PRIOR = 0.02
 _LEAST = 1e-6
 _CANAL = [int(t) for t in (Tissue.CORD, Tissue.DURAL_SAC, Tissue.EPIDURAL, Tissue.MASS_CANAL, Tissue.MASS_OUTSIDE)]
 _CONTENTS = _CANAL[:3]
@@ -186,13 +185,12 @@ def _from_working(mass: FloatArray, grid: Grid) -> FloatArray:
 
 
 def _with_mass(coverage: FloatArray, mass: FloatArray) -> FloatArray:
-    """Put the new mass in, in the canal or outside it as before; where there was none, as the other tissues lie."""
-    before = coverage[_IN_CANAL] + coverage[_OUTSIDE]
+    """Put the new mass in: in the canal as far as the canal reaches, outside it what is more."""
+    canal = coverage[[*_CONTENTS, _IN_CANAL]].sum(0)
     others = np.maximum(coverage[_OTHERS].sum(0), _LEAST)
-    beyond = 1 - coverage[_CONTENTS].sum(0) / others
-    outside = (coverage[_OUTSIDE] + _LEAST_PRIOR * beyond) / (before + _LEAST_PRIOR)
     out: FloatArray = coverage * ((1 - mass) / others)
-    out[_IN_CANAL], out[_OUTSIDE] = mass * (1 - outside), mass * outside
+    out[_IN_CANAL] = np.minimum(mass, canal)
+    out[_OUTSIDE] = mass - out[_IN_CANAL]
     # Where mass had taken everything nothing says what else there is: epidural space.
     out[int(Tissue.EPIDURAL)] += np.maximum(1 - out.sum(0), 0.0)
     return out
