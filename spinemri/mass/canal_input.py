@@ -72,7 +72,20 @@ class CanalView:
 
 
 def slot_of(weighting: str, *, fat_suppressed: bool | None, contrast_enhanced: bool | None) -> int | None:
-    """Return the place of a sequence in `SLOTS`; None if its weighting is not known."""
+    """Return the place of a sequence in `SLOTS`.
+
+    Parameters
+    ----------
+    weighting : str
+        ``"T1"``, ``"T2"`` or ``"STIR"``; anything else is not known.
+    fat_suppressed, contrast_enhanced : bool or None
+        None where unknown, which counts as no.
+
+    Returns
+    -------
+    int or None
+        None if the weighting is not known.
+    """
     if weighting == "T1":
         return 3 if contrast_enhanced else 2
     if weighting in {"T2", "STIR"}:
@@ -120,7 +133,18 @@ def network_input(view: CanalView, index: int, offset: int) -> FloatArray:
 
 
 def to_working(array: NDArray[np.floating], spacing: Sequence[float]) -> FloatArray:
-    """Resample (..., ni, nj, nk) slices to `WORKING_MM`, the first pixel's centre kept."""
+    """Resample slices to `WORKING_MM` in plane, the first pixel's centre kept.
+
+    Parameters
+    ----------
+    array : (..., ni, nj, nk) ndarray
+    spacing : sequence of float
+        mm along i, j, k.
+
+    Returns
+    -------
+    (..., ni, h, w) ndarray of float32
+    """
     scale = [WORKING_MM / mm for mm in spacing[1:]]
     size = tuple(int((n - 1) / s) + 1 for n, s in zip(array.shape[-2:], scale, strict=True))
     flat = array.reshape(-1, *array.shape[-2:])

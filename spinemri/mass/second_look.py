@@ -51,7 +51,17 @@ _OTHERS = [int(t) for t in Tissue if t not in {Tissue.MASS_CANAL, Tissue.MASS_OU
 
 @dataclass(frozen=True, eq=False)
 class SequenceImage:
-    """An image with what its header tells of its contrast."""
+    """An image with what its header tells of its contrast.
+
+    Attributes
+    ----------
+    image : Volume
+        Canonical, any intensity scale.
+    weighting : str
+        ``"T1"``, ``"T2"``, ``"STIR"``; anything else is taken as unknown.
+    fat_suppressed, contrast_enhanced : bool or None
+        None where unknown.
+    """
 
     image: Volume
     weighting: str
@@ -107,6 +117,11 @@ def look_again(tissues: TissueMap, sequences: Sequence[SequenceImage], click_lps
         The mean of what both networks say of the mass, the second counting twice; the other tissues share what that
         leaves them as they did before. As it was where fewer than two kinds of sequence show the canal: of one alone
         the first network has seen everything.
+
+    Raises
+    ------
+    InternalError
+        MODEL_MISSING if the installation is incomplete.
     """
     canal = tissues.coverage[_CANAL].sum(0) > _CANAL_SHARE
     if not canal.any():

@@ -153,7 +153,19 @@ def fuse(maps: Iterable[tuple[TissueMap, float]]) -> TissueMap:
 
 
 def mean_of_readings(maps: Sequence[NDArray[np.float32]], weights: Sequence[float]) -> NDArray[np.float32]:
-    """Fuse coverages, (tissues, ...), that lie on one grid, as `fuse` does."""
+    """Fuse coverages that lie on one grid, as `fuse` does.
+
+    Parameters
+    ----------
+    maps : sequence of (tissues, ...) ndarray of float32
+        At least one.
+    weights : sequence of float
+        One per map.
+
+    Returns
+    -------
+    (tissues, ...) ndarray of float32
+    """
     if len(maps) == 1:
         return maps[0]
     weighted = [coverage * np.float32(weight) for coverage, weight in zip(maps, weights, strict=True)]

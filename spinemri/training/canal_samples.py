@@ -36,7 +36,22 @@ _SHIFTED = 0.25
 
 
 def draw_canal_sample(study: CanalStudy, rng: np.random.Generator) -> Sample:
-    """Cut one random sample from a study."""
+    """Cut one random sample from a study.
+
+    Parameters
+    ----------
+    study : CanalStudy
+    rng : numpy.random.Generator
+
+    Returns
+    -------
+    shown : (CHANNELS_IN, h, w) tensor
+        Some of the sequences, disturbed, with what the first network said of them, often made wrong.
+    target : (1, h, w) tensor
+        True coverage by mass.
+    weight : (1, h, w) tensor
+        How much each pixel counts: little away from the canal.
+    """
     index = _draw_slice(study, rng)
     offset = int(np.ceil(context_offset(study.pitch_mm)))
     chosen = _draw_sequences(study, rng)

@@ -33,7 +33,22 @@ class _Batches(torch.utils.data.Dataset[Sample]):
 
 
 def train_canal(studies: Sequence[CanalStudy], weights: Sequence[float], plan: Plan, folder: Path) -> Path:
-    """Train, or go on from the checkpoint in a folder."""
+    """Train, or go on from the checkpoint in a folder.
+
+    Parameters
+    ----------
+    studies : sequence of CanalStudy
+    weights : sequence of float
+        How often each study is drawn, relative to the others.
+    plan : Plan
+    folder : Path
+        Receives ``checkpoint.pt`` and ``log.csv``.
+
+    Returns
+    -------
+    Path
+        The last checkpoint.
+    """
     folder.mkdir(parents=True, exist_ok=True)
     checkpoint = folder / "checkpoint.pt"
     torch.manual_seed(plan.seed)
