@@ -41,6 +41,7 @@ FloatArray = NDArray[np.floating[Any]]
 
 
 _ROUNDING = 1e-9
+_OVERSHOOT = 1e-3
 
 
 @dataclass(frozen=True, eq=False)
@@ -305,10 +306,26 @@ def sample_at(volume: Volume, lps: FloatArray, *, order: int = 1, outside: float
     return out
 
 
-def _without_rounding(matrix: NDArray[np.float64]) -> NDArray[np.float64]:
-    """Make whole what is whole but for rounding: at -1e-18 the first slice of an oblique stack would lie outside."""
+def _without_rounding(
+    matrix: NDArray[np.float64], shape: tuple[int, ...], source: tuple[int, ...]
+) -> NDArray[np.float64]:
+    """Keep what lies on the edge of the source inside it.
+
+    Affines are stored as float32: a grid with the same outermost slices may miss them by a thousandth of a slice, and
+    what lies beyond by any amount has no data. Numbers that are whole but for rounding become whole; along an axis on
+    which the grid overshoots by up to that much, it is narrowed by as much.
+    """
     whole = np.round(matrix)
-    return np.where(np.abs(matrix - whole) < _ROUNDING, whole, matrix)
+    out = np.where(np.abs(matrix - whole) < _ROUNDING, whole, matrix)
+    ends = np.array(np.meshgrid(*((0, n - 1) for n in shape), indexing="ij")).reshape(3, -1)
+    index = out[:3, :3] @ ends + out[:3, 3:]
+    for axis, last in enumerate(n - 1 for n in source):
+        low, high = index[axis].min(), index[axis].max()
+        if -_OVERSHOOT < low < 0 or last < high < last + _OVERSHOOT:
+            factor = last / (last + 2 * _OVERSHOOT)
+            out[axis] *= factor
+            out[axis, 3] += factor * _OVERSHOOT
+    return out
 
 
 def resample(volume: Volume, grid: Grid, *, order: int = 1, outside: float = 0.0) -> Volume:
@@ -331,7 +348,7 @@ def resample(volume: Volume, grid: Grid, *, order: int = 1, outside: float = 0.0
     Volume
         float32 on `grid`.
     """
-    matrix = _without_rounding(np.linalg.inv(volume.affine) @ grid.affine)
+    matrix = _without_rounding(np.linalg.inv(volume.affine) @ grid.affine, grid.shape, volume.shape)
     source = volume.array if volume.array.dtype == np.float32 else volume.array.astype(np.float32)
     array = ndimage.affine_transform(
         source,

@@ -49,3 +49,15 @@ def test_no_slice_of_an_oblique_stack_is_lost_on_its_own_grid(degrees: float) ->
     volume = Volume(values, oblique_affine((3.6, 0.9, 0.7), degrees), "frame")
     box = (slice(0, 9), slice(4, 20), slice(0, 30))
     assert np.array_equal(resample(volume, volume.grid.part(box), outside=-1.0).array, values[box])
+
+
+@pytest.mark.parametrize("degrees", [3, 11, 17, 29])
+def test_no_slice_is_lost_on_a_grid_with_the_same_slices_and_other_pixels(degrees: float) -> None:
+    volume = Volume(np.ones((9, 40, 40), np.float32), oblique_affine((3.6, 0.9, 0.9), degrees).astype(np.float32), "f")
+    finer = oblique_affine((3.6, 0.7, 0.7), degrees).astype(np.float32).astype(np.float64)
+    source = Volume(volume.array, volume.affine.astype(np.float64), "f")
+    moved = resample(source, Grid((9, 45, 45), finer), outside=-1.0).array
+    assert float((moved[[0, -1], 5:-5, 5:-5] < 0).mean()) == 0.0
+    beyond = finer.copy()
+    beyond[:3, 3] -= 0.02 * finer[:3, 0]
+    assert float((resample(source, Grid((9, 45, 45), beyond), outside=-1.0).array[0] < 0).mean()) == 1.0

@@ -151,6 +151,6 @@ def to_working(array: NDArray[np.floating], spacing: Sequence[float]) -> FloatAr
     out = np.empty((len(flat), *size), dtype=np.float32)
     for plane, result in zip(flat, out, strict=True):
         ndimage.affine_transform(
-            np.asarray(plane, dtype=np.float32), tuple(scale), output_shape=size, order=1, output=result
+            np.asarray(plane, dtype=np.float32), tuple(scale), output_shape=size, order=1, output=result, mode="nearest"
         )
     return out.reshape(*array.shape[:-2], *size)

@@ -38,7 +38,6 @@ _MAXIMUM_THREADS = 2
 _MARGIN_MM = 14.0
 _CANAL_SHARE = 0.3
 _LEAST_COVERED = 0.8
-_LEAST_SEQUENCES = 2
 _SHARE = np.float32(2 / 3)
 """Of the second network; the rest is what the first one said. Alone the second is better on masses grown in real scans,
 and worse in generated patients whose epidural fat and veins enhance (`docs/results.md`)."""
@@ -46,7 +45,7 @@ _LEAST = 1e-6
 _CANAL = [int(t) for t in (Tissue.CORD, Tissue.DURAL_SAC, Tissue.EPIDURAL, Tissue.MASS_CANAL, Tissue.MASS_OUTSIDE)]
 _CONTENTS = _CANAL[:3]
 _IN_CANAL, _OUTSIDE = int(Tissue.MASS_CANAL), int(Tissue.MASS_OUTSIDE)
-_OTHERS = [int(t) for t in Tissue if t not in {Tissue.MASS_CANAL, Tissue.MASS_OUTSIDE}]
+_BEYOND = [int(t) for t in Tissue if int(t) not in _CANAL]
 
 
 @dataclass(frozen=True, eq=False)
@@ -115,8 +114,8 @@ def look_again(tissues: TissueMap, sequences: Sequence[SequenceImage], click_lps
     -------
     TissueMap
         The mean of what both networks say of the mass, the second counting twice; the other tissues share what that
-        leaves them as they did before. As it was where fewer than two kinds of sequence show the canal: of one alone
-        the first network has seen everything.
+        leaves them as they did before. As it was unless T2 with another kind of sequence, or T1 before and after
+        contrast agent, show the canal, and wherever one of them has no data.
 
     Raises
     ------
@@ -129,23 +128,32 @@ def look_again(tissues: TissueMap, sequences: Sequence[SequenceImage], click_lps
     box = box_around(canal, tissues.grid.spacing, _MARGIN_MM)
     part = tissues.coverage[(slice(None), *box)]
     grid = tissues.grid.part(box)
-    view = _view(part, grid, sequences, canal[box], click_lps_mm)
-    if view.present.sum() < _LEAST_SEQUENCES:
+    view, known = _view(part, grid, sequences, canal[box], click_lps_mm)
+    if not _tells(view.present):
         return tissues
     before = part[[_IN_CANAL, _OUTSIDE]].sum(0)
     mass = (1 - _SHARE) * before + _SHARE * _from_working(_mass(view, grid.spacing[0]), grid)
+    mass = np.where(known, mass, before)
     coverage = tissues.coverage.copy()
     coverage[(slice(None), *box)] = _with_mass(part, mass)
     return replace(tissues, coverage=coverage)
 
 
+def _tells(present: FloatArray) -> bool:
+    """Tell whether the network has learned from such a study; of one sequence alone the first has seen everything."""
+    t2, _, t1, post = present > 0
+    return bool((t2 and present.sum() > 1) or (t1 and post))
+
+
 def _view(
     coverage: FloatArray, grid: Grid, sequences: Sequence[SequenceImage], canal: NDArray[np.bool_], click: Point | None
-) -> CanalView:
+) -> tuple[CanalView, NDArray[np.bool_]]:
+    """Gather what the network is shown, and where every sequence has data."""
     present = np.zeros(len(SLOTS), dtype=np.float32)
     working = to_working(coverage, grid.spacing)
     images = np.zeros((len(SLOTS), *working.shape[1:]), dtype=np.float32)
     post_fat_suppressed = False
+    known = np.ones(grid.shape, dtype=bool)
     for sequence in sequences:
         slot = slot_of(
             sequence.weighting,
@@ -157,12 +165,23 @@ def _view(
         moved = resample(flatten_illumination(sequence.image), grid, outside=-1.0).array
         if float((moved[canal] >= 0.0).mean()) < _LEAST_COVERED:
             continue
-        images[slot] = to_working(np.maximum(moved, 0.0), grid.spacing)
+        images[slot] = to_working(_continued(moved), grid.spacing)
+        known &= moved >= 0.0
         present[slot] = 1.0
         if slot == len(SLOTS) - 1:
             post_fat_suppressed = bool(sequence.fat_suppressed)
     away = None if click is None else _distance(working.shape[1:], grid, click)
-    return CanalView(images, present, post_fat_suppressed, working, away)
+    return CanalView(images, present, post_fat_suppressed, working, away), known
+
+
+def _continued(image: FloatArray) -> FloatArray:
+    """Repeat the last slice that has data, as at the end of a stack; zero where none has."""
+    out = image.copy()
+    for order in (range(1, len(out)), range(len(out) - 2, -1, -1)):
+        for index in order:
+            neighbour = out[index - 1 if order.step > 0 else index + 1]
+            out[index] = np.where(out[index] < 0.0, neighbour, out[index])
+    return np.maximum(out, 0.0)
 
 
 def _distance(shape: tuple[int, ...], grid: Grid, point: Point) -> FloatArray:
@@ -200,12 +219,21 @@ def _from_working(mass: FloatArray, grid: Grid) -> FloatArray:
 
 
 def _with_mass(coverage: FloatArray, mass: FloatArray) -> FloatArray:
-    """Put the new mass in: in the canal as far as the canal reaches, outside it what is more."""
+    """Put the new mass in: in the canal as far as the canal reaches, outside it what is more.
+
+    The canal keeps its extent: its contents share what the mass leaves of it, bone and the rest what is left of theirs.
+    """
+    out: FloatArray = coverage.copy()
     canal = coverage[[*_CONTENTS, _IN_CANAL]].sum(0)
-    others = np.maximum(coverage[_OTHERS].sum(0), _LEAST)
-    out: FloatArray = coverage * ((1 - mass) / others)
     out[_IN_CANAL] = np.minimum(mass, canal)
     out[_OUTSIDE] = mass - out[_IN_CANAL]
-    # Where mass had taken everything nothing says what else there is: epidural space.
-    out[int(Tissue.EPIDURAL)] += np.maximum(1 - out.sum(0), 0.0)
+    _share(out, _CONTENTS, np.maximum(canal - out[_IN_CANAL], 0.0), Tissue.EPIDURAL)
+    _share(out, _BEYOND, np.maximum(1 - canal - out[_OUTSIDE], 0.0), Tissue.BACKGROUND)
     return out
+
+
+def _share(coverage: FloatArray, tissues: list[int], total: FloatArray, heir: Tissue) -> None:
+    """Let tissues make up a total as they did before; where there was nothing of them, one inherits it."""
+    before = coverage[tissues].sum(0)
+    coverage[tissues] *= total / np.maximum(before, _LEAST)
+    coverage[int(heir)] += np.maximum(total - coverage[tissues].sum(0), 0.0)

@@ -53,7 +53,7 @@ def _says(monkeypatch: pytest.MonkeyPatch, answer: Any) -> list[np.ndarray]:
 
     monkeypatch.setattr(second_look, "_session", lambda: SimpleNamespace(run=run))
     monkeypatch.setattr(second_look, "_SHARE", np.float32(1.0))
-    monkeypatch.setattr(second_look, "_LEAST_SEQUENCES", 0)
+    monkeypatch.setattr(second_look, "_tells", lambda _: True)
     return shown
 
 
@@ -82,9 +82,13 @@ def test_what_the_mass_leaves_is_shared_as_before(monkeypatch: pytest.MonkeyPatc
     before = _tissues()
     after = look_again(before, [])
     looked_at = after.coverage[MASS].sum(0) > 0.1
-    free = looked_at & (before.coverage[MASS].sum(0) == 0)
+    canal = before.coverage[[*second_look._CONTENTS, MASS[0]]].sum(0)
+    pure = looked_at & (before.coverage[MASS].sum(0) == 0) & ((canal < 1e-6) | (canal > 1 - 1e-6))
     assert np.allclose(after.coverage[MASS].sum(0)[looked_at], 0.25, atol=1e-4)
-    assert np.allclose(after.coverage[:8, free], 0.75 * before.coverage[:8, free], atol=1e-4)
+    assert np.allclose(after.coverage[:8, pure], 0.75 * before.coverage[:8, pure], atol=1e-4)
+    # The canal keeps its extent, where bone and canal share a voxel too, unless the mass is more than fits into it.
+    kept = after.coverage[[*second_look._CONTENTS, MASS[0]]].sum(0)
+    assert np.allclose(kept, canal, atol=1e-4)
     assert np.allclose(after.coverage.sum(0), 1.0, atol=1e-5)
     # Inside the canal it is mass in the canal, in bone mass outside it; 14 mm from the canal nothing is looked at.
     assert after.coverage[Tissue.MASS_CANAL, 4, 30, 70] > 0.2
@@ -159,10 +163,10 @@ def test_a_mirrored_patient_gets_the_mirrored_result(monkeypatch: pytest.MonkeyP
 
 
 def test_both_networks_have_their_say_where_two_sequences_show_the_canal(monkeypatch: pytest.MonkeyPatch) -> None:
-    share, least = second_look._SHARE, second_look._LEAST_SEQUENCES
+    share, tells = second_look._SHARE, second_look._tells
     _says(monkeypatch, lambda canal: np.zeros(canal.shape[1:]))
     monkeypatch.setattr(second_look, "_SHARE", share)
-    monkeypatch.setattr(second_look, "_LEAST_SEQUENCES", least)
+    monkeypatch.setattr(second_look, "_tells", tells)
     tissues = _tissues()
     one = SequenceImage(_image(np.full(SHAPE, 50.0)), "T2", fat_suppressed=False, contrast_enhanced=False)
     other = SequenceImage(_image(np.full(SHAPE, 60.0)), "T1", fat_suppressed=False, contrast_enhanced=False)
@@ -172,6 +176,40 @@ def test_both_networks_have_their_say_where_two_sequences_show_the_canal(monkeyp
     both = look_again(tissues, [one, other])
     assert np.allclose(both.coverage[MASS].sum(0), tissues.coverage[MASS].sum(0) / 3, atol=1e-4)
     assert np.allclose(both.coverage.sum(0), 1.0, atol=1e-5)
+
+
+def test_where_a_sequence_has_no_data_the_first_network_stands(monkeypatch: pytest.MonkeyPatch) -> None:
+    shown = _says(monkeypatch, lambda canal: np.zeros(canal.shape[1:]))
+    tissues = _tissues()
+    short = (slice(0, 9), slice(0, 60), slice(0, 78))
+    grid = tissues.grid.part(short)
+    part = Volume(np.full(grid.shape, 80.0, np.float32), grid.affine, "frame")
+    whole = SequenceImage(_image(np.full(SHAPE, 50.0)), "T2", fat_suppressed=False, contrast_enhanced=False)
+    after = look_again(tissues, [whole, SequenceImage(part, "T1", fat_suppressed=True, contrast_enhanced=True)])
+    assert len(shown) == 9
+    assert np.array_equal(after.coverage[MASS][..., 78:], tissues.coverage[MASS][..., 78:])
+    assert float(after.coverage[MASS][..., :77].max()) == 0.0
+
+
+@pytest.mark.parametrize(
+    ("slots", "seen"),
+    [
+        ((0, 2), True),
+        ((0, 3), True),
+        ((2, 3), True),
+        ((0, 1), True),
+        ((1, 2, 3), True),
+        ((0,), False),
+        ((3,), False),
+        ((1, 2), False),
+        ((1, 3), False),
+        ((), False),
+    ],
+)
+def test_it_looks_only_at_studies_of_a_kind_that_it_has_learned_from(slots: tuple[int, ...], seen: bool) -> None:
+    present = np.zeros(len(SLOTS), dtype=np.float32)
+    present[list(slots)] = 1.0
+    assert second_look._tells(present) is seen
 
 
 def test_without_a_canal_nothing_happens() -> None:
