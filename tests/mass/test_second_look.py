@@ -194,16 +194,8 @@ def test_where_a_sequence_has_no_data_the_first_network_stands(monkeypatch: pyte
 @pytest.mark.parametrize(
     ("slots", "seen"),
     [
-        ((0, 2), True),
-        ((0, 3), True),
-        ((2, 3), True),
-        ((0, 1), True),
-        ((1, 2, 3), True),
-        ((0,), False),
-        ((3,), False),
-        ((1, 2), False),
-        ((1, 3), False),
-        ((), False),
+        *(((0, 2), True), ((0, 3), True), ((2, 3), True), ((0, 1), True), ((1, 2, 3), True)),
+        *(((0,), False), ((3,), False), ((1, 2), False), ((1, 3), False), ((), False)),
     ],
 )
 def test_it_looks_only_at_studies_of_a_kind_that_it_has_learned_from(slots: tuple[int, ...], seen: bool) -> None:
