@@ -2,14 +2,10 @@
 
 from __future__ import annotations
 
-import hashlib
 import os
 from concurrent.futures import ThreadPoolExecutor
-from functools import lru_cache
-from importlib import resources
 
 import numpy as np
-import onnxruntime
 from numpy.typing import NDArray
 from scipy import ndimage
 
@@ -21,7 +17,7 @@ from spinemri.anatomy.preparation import (
     flatten_illumination,
     interpolated,
 )
-from spinemri.errors import InternalError
+from spinemri.anatomy.weights import session, sha256
 from spinemri.nomenclature import Tissue
 from spinemri.volume import Volume
 
@@ -39,30 +35,9 @@ _MANY_CRUMBS = 0.02
 _CANAL = tuple(int(tissue) for tissue in (Tissue.CORD, Tissue.DURAL_SAC, Tissue.EPIDURAL, Tissue.MASS_CANAL))
 
 
-@lru_cache(maxsize=1)
-def _model_bytes() -> bytes:
-    file = resources.files("spinemri").joinpath("models", MODEL_NAME)
-    try:
-        return file.read_bytes()
-    except FileNotFoundError:
-        raise InternalError(
-            "MODEL_MISSING", f"The network {MODEL_NAME} is not in this installation.", "Install spinemri again."
-        ) from None
-
-
-@lru_cache(maxsize=1)
-def _session() -> onnxruntime.InferenceSession:
-    options = onnxruntime.SessionOptions()
-    # Two slices at once on a thread each take less time than one after the other on two threads.
-    options.intra_op_num_threads = 1
-    options.inter_op_num_threads = 1
-    options.log_severity_level = 3
-    return onnxruntime.InferenceSession(_model_bytes(), options, providers=["CPUExecutionProvider"])
-
-
 def model_sha256() -> str:
     """Return the SHA-256 of the network's file."""
-    return hashlib.sha256(_model_bytes()).hexdigest()
+    return sha256(MODEL_NAME)
 
 
 def segment(
@@ -158,7 +133,7 @@ def _infer(image: NDArray[np.float32], condition: NDArray[np.float32]) -> NDArra
     # Only the image is padded with zeros; the planes that tell the weighting stay constant over the slice.
     padded = np.pad(image, [(0, 0), (0, -height % _STRIDE), (0, -width % _STRIDE)])
     planes = np.broadcast_to(condition[:, None, None], (len(condition), *padded.shape[1:]))
-    (probability,) = _session().run(None, {"image": np.concatenate([padded, planes])[None]})
+    (probability,) = session(MODEL_NAME).run(None, {"image": np.concatenate([padded, planes])[None]})
     out: NDArray[np.float32] = probability[0, :, :height, :width]
     return out
 

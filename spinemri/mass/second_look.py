@@ -12,22 +12,19 @@ import os
 from collections.abc import Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, replace
-from functools import lru_cache
-from importlib import resources
 
 import numpy as np
-import onnxruntime
 from numpy.typing import NDArray
 
 from spinemri.anatomy import network
 from spinemri.anatomy.model import TissueMap
 from spinemri.anatomy.preparation import context_offset, flatten_illumination, interpolated
-from spinemri.errors import InternalError
+from spinemri.anatomy.weights import session, sha256
 from spinemri.mass.canal_input import SLOTS, WORKING_MM, CanalView, network_input, slot_of, to_working
 from spinemri.nomenclature import Tissue
 from spinemri.volume import Grid, Volume, box_around, resample
 
-__all__ = ["MODEL_NAME", "Point", "SequenceImage", "look_again", "model_sha256", "networks_sha256"]
+__all__ = ["MODEL_NAME", "Point", "SequenceImage", "look_again", "networks_sha256"]
 
 FloatArray = NDArray[np.float32]
 Point = tuple[float, float, float]
@@ -68,34 +65,9 @@ class SequenceImage:
     contrast_enhanced: bool | None
 
 
-@lru_cache(maxsize=1)
-def _model_bytes() -> bytes:
-    file = resources.files("spinemri").joinpath("models", MODEL_NAME)
-    try:
-        return file.read_bytes()
-    except FileNotFoundError:
-        raise InternalError(
-            "MODEL_MISSING", f"The network {MODEL_NAME} is not in this installation.", "Install spinemri again."
-        ) from None
-
-
-@lru_cache(maxsize=1)
-def _session() -> onnxruntime.InferenceSession:
-    options = onnxruntime.SessionOptions()
-    options.intra_op_num_threads = 1
-    options.inter_op_num_threads = 1
-    options.log_severity_level = 3
-    return onnxruntime.InferenceSession(_model_bytes(), options, providers=["CPUExecutionProvider"])
-
-
-def model_sha256() -> str:
-    """Return the SHA-256 of the second network's file."""
-    return hashlib.sha256(_model_bytes()).hexdigest()
-
-
 def networks_sha256() -> str:
     """Return one SHA-256 for both networks, of the digests of their files one after the other."""
-    return hashlib.sha256((network.model_sha256() + model_sha256()).encode()).hexdigest()
+    return hashlib.sha256((network.model_sha256() + sha256(MODEL_NAME)).encode()).hexdigest()
 
 
 def look_again(tissues: TissueMap, sequences: Sequence[SequenceImage], click_lps_mm: Point | None = None) -> TissueMap:
@@ -201,7 +173,7 @@ def _mass(view: CanalView, pitch_mm: float) -> FloatArray:
 
     def look(index: int) -> FloatArray:
         shown = np.pad(network_input(view, index, offset), more, mode="edge")
-        (mass,) = _session().run(None, {"canal": shown[None]})
+        (mass,) = session(MODEL_NAME).run(None, {"canal": shown[None]})
         out: FloatArray = mass[0, 0, :height, :width]
         return out
 

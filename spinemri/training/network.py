@@ -7,13 +7,13 @@ from collections.abc import Sequence
 import torch
 from torch import nn
 
-__all__ = ["CHANNELS_IN", "Block", "SliceUNet"]
+__all__ = ["CHANNELS_IN", "SliceUNet", "UNet"]
 
 CHANNELS_IN = 7
 """Three slices, and the four planes of `spinemri.anatomy.preparation.condition_planes`."""
 
 
-class Block(nn.Module):
+class _Block(nn.Module):
     """Two 3 x 3 convolutions, each followed by group normalisation and SiLU, with a residual connection."""
 
     def __init__(self, channels_in: int, channels_out: int) -> None:
@@ -32,38 +32,30 @@ class Block(nn.Module):
         return out
 
 
-class SliceUNet(nn.Module):
-    """U-Net from a slice with its two neighbours to tissue logits.
-
-    The neighbours enter by their mean and the size of their difference, so that exchanging them changes nothing: a
-    mirrored patient gets exactly the mirrored result.
+class UNet(nn.Module):
+    """U-Net of residual blocks.
 
     Group normalisation is used because a batch holds only a few slices of very different contrast.
 
     Parameters
     ----------
-    channels_in : int
-        Three slabs plus the planes that tell the weighting.
-    classes : int
-        Number of tissues.
+    channels_in, channels_out : int
     widths : sequence of int
         Channels per resolution, finest first; each a multiple of 8. Input sides must be multiples of
         ``2 ** (len(widths) - 1)``.
     """
 
-    def __init__(self, channels_in: int, classes: int, widths: Sequence[int] = (24, 48, 96, 144, 192)) -> None:
+    def __init__(self, channels_in: int, channels_out: int, widths: Sequence[int]) -> None:
         super().__init__()
         self.encoders = nn.ModuleList(
-            Block(before, after) for before, after in zip((channels_in, *widths[:-1]), widths, strict=True)
+            _Block(before, after) for before, after in zip((channels_in, *widths[:-1]), widths, strict=True)
         )
         coarse_to_fine = list(zip(widths[:0:-1], widths[-2::-1], strict=True))
-        self.decoders = nn.ModuleList(Block(deep + fine, fine) for deep, fine in coarse_to_fine)
-        self.head = nn.Conv2d(widths[0], classes, 1)
+        self.decoders = nn.ModuleList(_Block(deep + fine, fine) for deep, fine in coarse_to_fine)
+        self.head = nn.Conv2d(widths[0], channels_out, 1)
 
     def forward(self, x: torch.Tensor) -> torch.Tensor:
-        """Map (n, channels_in, h, w), previous, own and next slice first, to logits (n, classes, h, w)."""
-        before, own, after = x[:, 0:1], x[:, 1:2], x[:, 2:3]
-        x = torch.cat([(before + after) / 2, own, (before - after).abs() / 2, x[:, 3:]], dim=1)
+        """Map (n, channels_in, h, w) to (n, channels_out, h, w)."""
         skips: list[torch.Tensor] = []
         for depth, encoder in enumerate(self.encoders):
             x = encoder(nn.functional.avg_pool2d(x, 2) if depth else x)
@@ -74,3 +66,28 @@ class SliceUNet(nn.Module):
             x = decoder(torch.cat([x, skips.pop()], dim=1))
         out: torch.Tensor = self.head(x)
         return out
+
+
+class SliceUNet(UNet):
+    """U-Net from a slice with its two neighbours to tissue logits.
+
+    The neighbours enter by their mean and the size of their difference, so that exchanging them changes nothing: a
+    mirrored patient gets exactly the mirrored result.
+
+    Parameters
+    ----------
+    channels_in : int
+        Three slabs plus the planes that tell the weighting.
+    classes : int
+        Number of tissues.
+    widths : sequence of int
+        As for `UNet`.
+    """
+
+    def __init__(self, channels_in: int, classes: int, widths: Sequence[int] = (24, 48, 96, 144, 192)) -> None:
+        super().__init__(channels_in, classes, widths)
+
+    def forward(self, x: torch.Tensor) -> torch.Tensor:
+        """Map (n, channels_in, h, w), previous, own and next slice first, to logits (n, classes, h, w)."""
+        before, own, after = x[:, 0:1], x[:, 1:2], x[:, 2:3]
+        return super().forward(torch.cat([(before + after) / 2, own, (before - after).abs() / 2, x[:, 3:]], dim=1))

@@ -51,7 +51,7 @@ def _says(monkeypatch: pytest.MonkeyPatch, answer: Any) -> list[np.ndarray]:
         shown.append(inputs["canal"][0])
         return [np.asarray(answer(inputs["canal"][0]), dtype=np.float32)[None, None]]
 
-    monkeypatch.setattr(second_look, "_session", lambda: SimpleNamespace(run=run))
+    monkeypatch.setattr(second_look, "session", lambda _: SimpleNamespace(run=run))
     monkeypatch.setattr(second_look, "_SHARE", np.float32(1.0))
     monkeypatch.setattr(second_look, "_tells", lambda _: True)
     return shown
@@ -212,11 +212,9 @@ def test_without_a_canal_nothing_happens() -> None:
 
 
 def test_an_installation_without_the_network_says_so(monkeypatch: pytest.MonkeyPatch) -> None:
-    second_look._model_bytes.cache_clear()
     monkeypatch.setattr(second_look, "MODEL_NAME", "nothing.onnx")
     with pytest.raises(InternalError, match=r"nothing\.onnx"):
-        second_look.model_sha256()
-    second_look._model_bytes.cache_clear()
+        second_look.networks_sha256()
 
 
 @pytest.mark.parametrize(
