@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import copy
 import time
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -13,14 +13,14 @@ import torch
 
 from spinemri.nomenclature import Tissue
 from spinemri.training.export import exported_weights
-from spinemri.training.network import CHANNELS_IN, SliceUNet
+from spinemri.training.network import CHANNELS_IN, SliceUNet, UNet
 from spinemri.training.samples import collate, draw_sample
 from spinemri.training.stacks import TrainingStack
 
-__all__ = ["Plan", "partial_label_loss", "train"]
+__all__ = ["Batches", "Plan", "fit", "partial_label_loss", "train"]
 
 Batch = tuple[torch.Tensor, torch.Tensor, torch.Tensor]
-"""Images, targets and members of the groups, as `collate` gives them."""
+"""Images, targets, and what the loss needs beside them, as `collate` gives them."""
 
 _CANAL = frozenset({Tissue.CORD, Tissue.DURAL_SAC, Tissue.EPIDURAL, Tissue.MASS_CANAL, Tissue.MASS_OUTSIDE})
 """What an error costs most: the contents of the canal, and what grows out of it."""
@@ -97,21 +97,31 @@ def _near(target: torch.Tensor, members: torch.Tensor, outside: Sequence[Tissue]
     return grown[:, 0].clamp(0, 1)
 
 
-class _Batches(torch.utils.data.Dataset[Batch]):
-    """The batch of every step, each from its own seed: a run that is resumed goes on as it would have."""
+class Batches(torch.utils.data.Dataset[Batch]):
+    """The batch of every step, each from its own seed: a run that is resumed goes on as it would have.
 
-    def __init__(self, stacks: Sequence[TrainingStack], weights: Sequence[float], plan: Plan) -> None:
-        self._stacks = stacks
+    Parameters
+    ----------
+    draw : callable
+        Makes a batch of the cases of the given numbers.
+    weights : sequence of float
+        How often each case is drawn, relative to the others.
+    plan : Plan
+    """
+
+    def __init__(
+        self, draw: Callable[[Sequence[int], np.random.Generator], Batch], weights: Sequence[float], plan: Plan
+    ) -> None:
+        self._draw = draw
         self._share = np.asarray(weights, dtype=float) / float(np.sum(weights))
         self._plan = plan
 
     def __getitem__(self, step: int) -> Batch:
         rng = np.random.default_rng((self._plan.seed, step))
-        chosen = rng.choice(len(self._stacks), size=self._plan.batch, p=self._share)
-        return collate([draw_sample(self._stacks[index], rng) for index in chosen])
+        return self._draw(rng.choice(len(self._share), size=self._plan.batch, p=self._share).tolist(), rng)
 
 
-def _loader(batches: _Batches, steps: range, workers: int, device: str) -> torch.utils.data.DataLoader[Batch]:
+def _loader(batches: Batches, steps: range, workers: int, device: str) -> torch.utils.data.DataLoader[Batch]:
     """Prepare batches beside the training, in the order of the steps."""
     return torch.utils.data.DataLoader(
         batches,
@@ -133,7 +143,7 @@ def train(
     device: str = "cpu",
     start: Path | None = None,
 ) -> Path:
-    """Train, or go on from the checkpoint in a folder.
+    """Train the network of the tissues, or go on from the checkpoint in a folder.
 
     Parameters
     ----------
@@ -152,22 +162,58 @@ def train(
     Path
         The last checkpoint.
     """
-    folder.mkdir(parents=True, exist_ok=True)
-    checkpoint = folder / "checkpoint.pt"
+
+    def draw(chosen: Sequence[int], rng: np.random.Generator) -> Batch:
+        return collate([draw_sample(stacks[index], rng) for index in chosen])
+
     torch.manual_seed(plan.seed)
-    # Every patch has one size: it pays to let the GPU try its algorithms once.
-    torch.backends.cudnn.benchmark = device == "cuda"
-    model = SliceUNet(CHANNELS_IN, len(Tissue)).to(device, memory_format=_layout(device))
+    model = SliceUNet(CHANNELS_IN, len(Tissue))
     if start is not None:
         model.load_state_dict(exported_weights(start))
+    return fit(model, Batches(draw, weights, plan), partial_label_loss, plan, folder, device=device)
+
+
+def fit(
+    model: UNet,
+    batches: Batches,
+    loss: Callable[[torch.Tensor, torch.Tensor, torch.Tensor], torch.Tensor],
+    plan: Plan,
+    folder: Path,
+    *,
+    device: str = "cpu",
+) -> Path:
+    """Train a network, or go on from the checkpoint in a folder.
+
+    Parameters
+    ----------
+    model : UNet
+        With the weights to begin with.
+    batches : Batches
+    loss : callable
+        Of the network's output and the two other tensors of a batch.
+    plan : Plan
+    folder : Path
+        Receives ``checkpoint.pt`` and ``log.csv``.
+    device : {"cpu", "cuda"}
+
+    Returns
+    -------
+    Path
+        The last checkpoint.
+    """
+    folder.mkdir(parents=True, exist_ok=True)
+    checkpoint = folder / "checkpoint.pt"
+    # Every patch has one size: it pays to let the GPU try its algorithms once.
+    torch.backends.cudnn.benchmark = device == "cuda"
+    model = model.to(device, memory_format=_layout(device))
     average = copy.deepcopy(model)
     optimizer = torch.optim.AdamW(model.parameters(), weight_decay=1e-4)
     step = _resume(checkpoint, model, average, optimizer)
     began, losses = time.monotonic(), []
-    for batch in _loader(_Batches(stacks, weights, plan), range(step, plan.steps), plan.workers, device):
+    for batch in _loader(batches, range(step, plan.steps), plan.workers, device):
         for group in optimizer.param_groups:
             group["lr"] = plan.rate(step)
-        losses.append(_step(model, optimizer, batch, device))
+        losses.append(_step(model, optimizer, batch, loss, device))
         _follow(average, model, min(plan.smoothing, (step + 1) / (step + 10)))
         step += 1
         if step % plan.checkpoint_every == 0 or step == plan.steps:
@@ -179,20 +225,21 @@ def train(
 
 
 def _step(
-    model: SliceUNet,
+    model: UNet,
     optimizer: torch.optim.Optimizer,
     batch: Batch,
+    loss: Callable[[torch.Tensor, torch.Tensor, torch.Tensor], torch.Tensor],
     device: str,
 ) -> float:
-    image, target, members = (tensor.to(device, non_blocking=True) for tensor in batch)
+    image, *others = (tensor.to(device, non_blocking=True) for tensor in batch)
     with torch.autocast(device, torch.bfloat16):
         logits = model(image.contiguous(memory_format=_layout(device)))
-    loss = partial_label_loss(logits, target, members)
+    value = loss(logits, *others)
     optimizer.zero_grad()
-    loss.backward()
+    value.backward()
     torch.nn.utils.clip_grad_norm_(model.parameters(), 1.0)
     optimizer.step()
-    return float(loss.detach())
+    return float(value.detach())
 
 
 def _layout(device: str) -> torch.memory_format:
@@ -200,13 +247,13 @@ def _layout(device: str) -> torch.memory_format:
     return torch.channels_last if device == "cpu" else torch.contiguous_format
 
 
-def _follow(average: SliceUNet, model: SliceUNet, decay: float) -> None:
+def _follow(average: UNet, model: UNet, decay: float) -> None:
     with torch.no_grad():
         for slow, fast in zip(average.parameters(), model.parameters(), strict=True):
             slow.lerp_(fast, 1 - decay)
 
 
-def _save(path: Path, model: SliceUNet, average: SliceUNet, optimizer: torch.optim.Optimizer, step: int) -> None:
+def _save(path: Path, model: UNet, average: UNet, optimizer: torch.optim.Optimizer, step: int) -> None:
     state = {
         "model": model.state_dict(),
         "average": average.state_dict(),
@@ -218,7 +265,7 @@ def _save(path: Path, model: SliceUNet, average: SliceUNet, optimizer: torch.opt
     partial.replace(path)
 
 
-def _resume(path: Path, model: SliceUNet, average: SliceUNet, optimizer: torch.optim.Optimizer) -> int:
+def _resume(path: Path, model: UNet, average: UNet, optimizer: torch.optim.Optimizer) -> int:
     if not path.exists():
         return 0
     state = torch.load(path, map_location="cpu", weights_only=True)
