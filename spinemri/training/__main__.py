@@ -30,20 +30,8 @@ def _parser() -> argparse.ArgumentParser:
         "the sac; use other numbers for each",
     )
     fit = commands.add_parser("train", help="train, or go on from the checkpoint")
-    fit.add_argument("cache", type=Path)
-    fit.add_argument("run", type=Path, help="folder for checkpoint and log")
-    fit.add_argument("--steps", type=int, default=Plan.steps)
-    fit.add_argument("--batch", type=int, default=Plan.batch)
-    fit.add_argument("--rate", type=float, default=Plan.learning_rate, help="learning rate of the plateau")
-    fit.add_argument("--decay", type=float, default=Plan.decay)
+    _add_plan(fit, steps=Plan.steps, batch=Plan.batch, decay=Plan.decay)
     fit.add_argument("--start", type=Path, help="an exported network to go on from, where there is no checkpoint")
-    fit.add_argument("--threads", type=int, default=2)
-    fit.add_argument(
-        "--workers",
-        type=int,
-        default=1,
-        help="processes that prepare batches: many for a GPU, 0 on Windows",
-    )
     fit.add_argument("--device", default="cuda" if torch.cuda.is_available() else "cpu")
     out = commands.add_parser("export", help="write the averaged weights of a checkpoint as ONNX")
     out.add_argument("run", type=Path)
@@ -57,6 +45,30 @@ def _parser() -> argparse.ArgumentParser:
     return parser
 
 
+def _add_plan(fit: argparse.ArgumentParser, *, steps: int, batch: int, decay: float) -> None:
+    """Add what both trainings ask for."""
+    fit.add_argument("cache", type=Path)
+    fit.add_argument("run", type=Path, help="folder for checkpoint and log")
+    fit.add_argument("--steps", type=int, default=steps)
+    fit.add_argument("--batch", type=int, default=batch)
+    fit.add_argument("--rate", type=float, default=Plan.learning_rate, help="learning rate of the plateau")
+    fit.add_argument("--decay", type=float, default=decay)
+    fit.add_argument("--threads", type=int, default=2)
+    fit.add_argument(
+        "--workers", type=int, default=1, help="processes that prepare batches: many for a GPU, 0 on Windows"
+    )
+
+
+def _plan(arguments: argparse.Namespace) -> Plan:
+    return Plan(
+        steps=arguments.steps,
+        batch=arguments.batch,
+        learning_rate=arguments.rate,
+        decay=arguments.decay,
+        workers=arguments.workers,
+    )
+
+
 def _add_canal(commands: argparse._SubParsersAction[argparse.ArgumentParser]) -> None:
     """Add the commands of the second network, which sees all sequences of a study together."""
     prepare = commands.add_parser("prepare-canal", help="write studies for the second network, read by the first")
@@ -65,14 +77,7 @@ def _add_canal(commands: argparse._SubParsersAction[argparse.ArgumentParser]) ->
     prepare.add_argument("--phantoms", type=int, default=0, help="how many generated studies to add")
     prepare.add_argument("--first", type=int, default=0, help="number of the first of them")
     fit = commands.add_parser("train-canal", help="train the second network, or go on from its checkpoint")
-    fit.add_argument("cache", type=Path)
-    fit.add_argument("run", type=Path, help="folder for checkpoint and log")
-    fit.add_argument("--steps", type=int, default=9000)
-    fit.add_argument("--batch", type=int, default=16)
-    fit.add_argument("--rate", type=float, default=Plan.learning_rate, help="learning rate of the plateau")
-    fit.add_argument("--decay", type=float, default=0.5)
-    fit.add_argument("--threads", type=int, default=2)
-    fit.add_argument("--workers", type=int, default=1, help="processes that prepare batches; 0 on Windows")
+    _add_plan(fit, steps=9000, batch=16, decay=0.5)
     out = commands.add_parser("export-canal", help="write the averaged weights of the second network as ONNX")
     out.add_argument("run", type=Path)
     out.add_argument("model", type=Path, help="the .onnx file to write")
@@ -93,13 +98,7 @@ def _canal(arguments: argparse.Namespace) -> None:
 
         torch.set_num_threads(arguments.threads)
         files = sorted(arguments.cache.glob("*.npz"))
-        plan = Plan(
-            steps=arguments.steps,
-            batch=arguments.batch,
-            learning_rate=arguments.rate,
-            decay=arguments.decay,
-            workers=arguments.workers,
-        )
+        plan = _plan(arguments)
         weights = study_weights([file.stem for file in files])
         train_canal([load_study(file) for file in files], weights, plan, arguments.run)
     else:
@@ -126,13 +125,7 @@ def main() -> None:
         torch.set_num_threads(arguments.threads)
         files = sorted(arguments.cache.glob("*.npz"))
         stacks = [load_stack(file) for file in files]
-        plan = Plan(
-            steps=arguments.steps,
-            batch=arguments.batch,
-            learning_rate=arguments.rate,
-            decay=arguments.decay,
-            workers=arguments.workers,
-        )
+        plan = _plan(arguments)
         weights = stack_weights([file.stem for file in files])
         train(stacks, weights, plan, arguments.run, device=arguments.device, start=arguments.start)
     else:

@@ -184,10 +184,9 @@ def prepare_canal_phantoms(cache: Path, numbers: range) -> None:
             save_study(_phantom_study(number), path)
 
 
-def prepare_canal_real(data: Path, cache: Path, part: int = 0, parts: int = 1) -> None:
+def prepare_canal_real(data: Path, cache: Path) -> None:
     """Write every training scan with each kind of implant in three contrasts; files that exist are kept."""
-    scans = [*spider_ids(data, validation=False), *UNLABELLED]
-    for file in scans[part::parts]:
+    for file in (*spider_ids(data, validation=False), *UNLABELLED):
         name = Path(file).name.split("_")[0]
         paths = {cache / f"real-{name}-{n}.npz": kind for n, kind in enumerate(KINDS)}
         missing = {path: kind for path, kind in paths.items() if not path.exists()}
