@@ -11,18 +11,32 @@ from pathlib import Path
 import numpy as np
 from grown_masses import POSITIONS, Canal, Grown, grow, painted
 from numpy.typing import NDArray
+from scipy import ndimage
 
 from spinemri.anatomy.preparation import flatten_illumination
 from spinemri.training.real import VALIDATION_IDS, SpiderScan, load_nifti, load_spider, self_labelled_scan
 from spinemri.training.recolour import as_t1, as_t1_fat_suppressed
 from spinemri.volume import Volume
 
-__all__ = ["CONTRASTS", "MASS_FREE", "MassCase", "case_names", "make_case", "mass_free_scans", "mass_free_studies"]
+__all__ = [
+    "CONTRASTS",
+    "MASS_FREE",
+    "STIR",
+    "MassCase",
+    "case_names",
+    "make_case",
+    "mass_free_scans",
+    "mass_free_studies",
+    "recoloured_scans",
+]
 
 Floats = NDArray[np.float32]
 
 CONTRASTS = {"T2": ("T2", False, False), "T1": ("T1", False, False), "T1+C FS": ("T1", True, True)}
 """Weighting, fat suppression and contrast agent of each."""
+
+STIR = {"STIR": ("STIR", True, False)}
+"""The same of a contrast in which no mass is shown, only what is healthy."""
 
 MASS_FREE = {
     "lumbar_t2_bodies": ("T2", None),
@@ -142,6 +156,34 @@ def mass_free_studies(data: Path) -> Iterator[tuple[str, dict[str, Volume]]]:
         rng = np.random.default_rng(zlib.crc32(f"none {scan}".encode()))
         images = _recoloured(case, flat, rng)
         yield scan, {contrast: Volume(_thick(image, count), affine, "nifti") for contrast, image in images.items()}
+
+
+def recoloured_scans(data: Path) -> Iterator[tuple[str, str, Volume]]:
+    """Yield name, contrast and image of every T2 scan of `mass_free_scans` as T1, post-contrast T1 and STIR."""
+    for name, weighting, _, _ in mass_free_scans(data):
+        if weighting != "T2":
+            continue
+        if name.startswith("spider_t2"):
+            case = load_spider(data, name.rpartition("/")[2])
+        else:
+            case = self_labelled_scan(data / f"{name}.nii.gz")
+        rng = np.random.default_rng(zlib.crc32(f"recoloured {name}".encode()))
+        flat = np.asarray(flatten_illumination(case.image).array)
+        images = _recoloured(case, flat, rng) | {"STIR": _as_stir(case, flat, rng)}
+        del images["T2"]
+        for contrast, image in images.items():
+            yield name, contrast, Volume(image, case.image.affine, "nifti")
+
+
+def _as_stir(case: SpiderScan, flat: Floats, rng: np.random.Generator) -> Floats:
+    """Null what is as bright as fat on T2 outside the sac and the discs, and the fat in the marrow."""
+    kept = ndimage.gaussian_filter(((case.labels == 2) | (case.labels == 3)).astype(np.float32), (0.0, 0.7, 0.7))
+    bone = ndimage.gaussian_filter((case.labels == 1).astype(np.float32), (0.0, 0.7, 0.7))
+    marrow = float(np.median(flat[case.labels == 1]))
+    fat = 1 / (1 + np.exp(-(flat / marrow - rng.uniform(1.5, 2.0)) / 0.2))
+    left, marrow_left = 1 - rng.uniform(0.75, 0.95) * fat, 1 - rng.uniform(0.3, 0.7) * bone
+    out = np.minimum(flat, 2.5 * marrow) * left * marrow_left
+    return np.clip(out * (1 - kept) + flat * kept, 0.0, 6.0).astype(np.float32)
 
 
 def _slices(image: Volume) -> int:

@@ -41,6 +41,7 @@ def print_tables(folder: Path) -> None:
         _print_split(masses, f"{key} ({row})", {value: (row, _is(key, value)) for value in values})
     _print_split(masses, "size (all)", {name: ("all", _between(*limits)) for name, limits in SIZES.items()})
     _print_free(free)
+    _print_recoloured(read(folder, "recoloured"))
     studies = read(folder, "study")
     for row in ROWS[:4]:
         scores = [record["results"][row]["existence"] for record in masses.values()]
@@ -101,6 +102,14 @@ def _print_free(free: dict[str, Record]) -> None:
     print(f"\nWithout a mass: more than {FALSE_ML} ml reported in {len(false)} of {len(free)} scans.")
     for name, record in false.items():
         print(f"- {name} ({record['weighting']}): {record['volume_ml']:.2f} ml, score {record['existence']:.2f}")
+
+
+def _print_recoloured(scans: dict[str, Record]) -> None:
+    print("\nThe T2 scans among them recoloured:")
+    for contrast in dict.fromkeys(record["contrast"] for record in scans.values()):
+        chosen = {name: record for name, record in scans.items() if record["contrast"] == contrast}
+        false = [f"{n} ({r['volume_ml']:.2f} ml)" for n, r in chosen.items() if r["volume_ml"] > FALSE_ML]
+        print(f"- {contrast}: {len(false)} of {len(chosen)} {', '.join(false)}")
 
 
 def area_under_roc(without: list[float], with_mass: list[float]) -> float:

@@ -20,7 +20,16 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
-from mass_cases import CONTRASTS, MassCase, case_names, make_case, mass_free_scans, mass_free_studies
+from mass_cases import (
+    CONTRASTS,
+    STIR,
+    MassCase,
+    case_names,
+    make_case,
+    mass_free_scans,
+    mass_free_studies,
+    recoloured_scans,
+)
 from numpy.typing import NDArray
 from scipy import ndimage
 
@@ -133,10 +142,16 @@ def mass_free_study_record(images: dict[str, Volume]) -> dict[str, Any]:
     return {"results": results}
 
 
-def mass_free_record(image: Volume, weighting: str, *, fat_suppressed: bool | None) -> dict[str, Any]:
+def mass_free_record(sequence: SequenceImage) -> dict[str, Any]:
     """Say what is taken for a mass where there is none."""
-    tissues = segment(image, weighting, fat_suppressed=fat_suppressed, contrast_enhanced=False)
-    mass, likeliest = measured(tissues, [SequenceImage(image, weighting, fat_suppressed, contrast_enhanced=False)])
+    image, weighting = sequence.image, sequence.weighting
+    tissues = segment(
+        image,
+        weighting,
+        fat_suppressed=sequence.fat_suppressed,
+        contrast_enhanced=sequence.contrast_enhanced,
+    )
+    mass, likeliest = measured(tissues, [sequence])
     volume = float(mass.probability.array.sum()) * image.grid.voxel_volume_mm3 / 1000
     return {"weighting": weighting, "volume_ml": volume, "existence": mass.existence, **likeliest}
 
@@ -162,7 +177,12 @@ def run(data: Path, folder: Path, names: Iterable[str]) -> None:
 
     for scan, weighting, fat_suppressed, image in mass_free_scans(data):
         path = folder / f"free-{scan.replace('/', '-')}.json"
-        stored(path, lambda i=image, w=weighting, f=fat_suppressed: mass_free_record(i, w, fat_suppressed=f))
+        healthy = SequenceImage(image, weighting, fat_suppressed, contrast_enhanced=False)
+        stored(path, lambda s=healthy: mass_free_record(s))
+    for scan, contrast, image in recoloured_scans(data):
+        path = folder / f"recoloured-{scan.replace('/', '-')}-{contrast.replace(' ', '')}.json"
+        healthy = SequenceImage(image, *(CONTRASTS | STIR)[contrast])
+        stored(path, lambda s=healthy, c=contrast: mass_free_record(s) | {"contrast": c})
     for scan, images in mass_free_studies(data):
         stored(folder / f"study-{scan}.json", lambda i=images: mass_free_study_record(i))
     for name in names:
