@@ -9,6 +9,7 @@ from __future__ import annotations
 import zlib
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
+from functools import cached_property
 from pathlib import Path
 
 import numpy as np
@@ -88,6 +89,8 @@ class CanalStudy:
         True coverage in units of 1/255.
     pitch_mm : float
         Distance between slices.
+    first_trained_on : bool
+        Whether the first network was trained on this scan and knows it better than others.
     """
 
     images: NDArray[np.float16]
@@ -96,6 +99,12 @@ class CanalStudy:
     readings: NDArray[np.uint8]
     mass: NDArray[np.uint8]
     pitch_mm: float
+    first_trained_on: bool
+
+    @cached_property
+    def canal(self) -> NDArray[np.float64]:
+        """How much of each slice the canal and what lies in it take, (ni,), by the first reading."""
+        return np.asarray(self.readings[0][_CANAL].sum((0, 2, 3), dtype=np.float64))
 
 
 @dataclass(frozen=True, eq=False)
@@ -106,7 +115,7 @@ class _Sequence:
     contrast_enhanced: bool
 
 
-def _study(sequences: list[_Sequence], mass: FloatArray) -> CanalStudy:
+def _study(sequences: list[_Sequence], mass: FloatArray, *, first_trained_on: bool) -> CanalStudy:
     """Read every sequence and cut out the canal."""
     maps = [
         segment(s.image, s.weighting, fat_suppressed=s.fat_suppressed, contrast_enhanced=s.contrast_enhanced).coverage
@@ -129,6 +138,7 @@ def _study(sequences: list[_Sequence], mass: FloatArray) -> CanalStudy:
         np.stack(readings),
         truth,
         float(spacing[0]),
+        first_trained_on,
     )
 
 
@@ -173,7 +183,7 @@ def _phantom_study(number: int) -> CanalStudy:
         sequences.append(
             _Sequence(image, parameters.weighting, parameters.fat_suppressed, parameters.contrast_enhanced)
         )
-    return _study(sequences, coverage.coverage[_MASS].sum(0))
+    return _study(sequences, coverage.coverage[_MASS].sum(0), first_trained_on=False)
 
 
 def prepare_canal_phantoms(cache: Path, numbers: range) -> None:
@@ -243,7 +253,7 @@ def _real_study(scan: SpiderScan, flat: FloatArray, kind: str, rng: np.random.Ge
         )
         for contrast, image in images.items()
     ]
-    return _study(sequences, _thick(mass[phase:], count))
+    return _study(sequences, _thick(mass[phase:], count), first_trained_on=True)
 
 
 def _signals(implant: Implant, around: Surroundings, rng: np.random.Generator) -> dict[str, float]:
@@ -289,6 +299,7 @@ def save_study(study: CanalStudy, path: Path) -> None:
         fat_suppressed=study.fat_suppressed,
         mass=study.mass,
         pitch_mm=study.pitch_mm,
+        first_trained_on=study.first_trained_on,
     )
     partial.replace(path)
 
@@ -298,5 +309,11 @@ def load_study(path: Path) -> CanalStudy:
     readings = np.load(path.with_suffix(".readings.npy"), mmap_mode="r")
     with np.load(path) as data:
         return CanalStudy(
-            data["images"], data["slots"], data["fat_suppressed"], readings, data["mass"], float(data["pitch_mm"])
+            data["images"],
+            data["slots"],
+            data["fat_suppressed"],
+            readings,
+            data["mass"],
+            float(data["pitch_mm"]),
+            bool(data["first_trained_on"]),
         )
