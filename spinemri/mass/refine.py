@@ -40,7 +40,6 @@ _SURROUNDINGS_MM = 50.0
 _BESIDE_MM = 25.0
 _CANAL = 0.3
 _MINIMUM_COVERED = 0.8
-_PRIOR_WEIGHT = 1.3
 _PRIOR_FLOOR = 0.02
 _LARGEST_SEPARATION = 20.0
 _SMOOTHING_VOXELS = 0.6
@@ -221,7 +220,7 @@ def _shares(coverage: FloatArray, signals: FloatArray, region: NDArray[np.bool_]
     """Fit the mixture; return new coverages, (voxels, classes), the same sum per voxel, and the least separation."""
     total = coverage.sum(1, keepdims=True)
     prior = coverage / np.maximum(total, 1e-6)
-    log_prior = _PRIOR_WEIGHT * np.log((prior + _PRIOR_FLOOR) / (1 + prior.shape[1] * _PRIOR_FLOOR))
+    log_prior = np.log((prior + _PRIOR_FLOOR) / (1 + prior.shape[1] * _PRIOR_FLOOR))
     share, separation = prior, 0.0
     for _ in range(_ROUNDS):
         weight = share**2 * total
