@@ -46,7 +46,7 @@ __all__ = [
     "paired_change",
 ]
 
-ESTIMATE_SD_MM = {"outlines": 0.13, "boundary_shift": 0.10, "complement": 0.165}
+ESTIMATE_SD_MM = {"outlines": 0.115, "boundary_shift": 0.09, "complement": 0.14}
 """Standard deviation of each estimate as a uniform shift of the surface of the mass in mm.
 
 Between the robust and the plain root mean square of generated pairs (`docs/results.md`): gross errors make estimates
@@ -63,7 +63,7 @@ OUTLINE_SD_MM = 0.23
 ERROR_CORRELATION = 0.6
 """Correlation of the errors of any two estimates inside the canal: they rest on the same images and outlines.
 
-On the same pairs 0.57 to 0.82.
+On the same pairs 0.49 to 0.85.
 """
 
 UNLIKE_FACTOR = 2.0

@@ -69,7 +69,7 @@ KINDS = (
 )
 """Implants per scan."""
 
-_SHARES = {"phantom": 0.45, "lumbar": 0.37, "cord": 0.18}
+_SHARES = {"phantom": 0.5, "lumbar": 0.33, "cord": 0.17}
 
 
 @dataclass(frozen=True, eq=False)
