@@ -5,7 +5,7 @@ Run from the checkout::
     python benchmarks/canal_phantoms.py 20
 
 Patients that training did not see, healthy and with a mass, each in T2 and in T1. The canal is measured at the height
-of every vertebra, as a run does, once in what the network says of the image and once in the exact coverage of its voxels.
+of every vertebra, as a run does, once in what the network says of the image and once in the exact coverage.
 """
 
 from __future__ import annotations
