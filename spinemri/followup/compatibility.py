@@ -50,16 +50,24 @@ def protocol_differences(earlier: StudyResult, later: StudyResult) -> tuple[str,
     first, second = slice_spacing_mm(earlier), slice_spacing_mm(later)
     if abs(second - first) > _SPACING_TOLERANCE * first:
         found.append(f"the slice spacing is {first:.2f} mm, then {second:.2f} mm")
-    if _has_contrast(earlier) != _has_contrast(later):
-        found.append("only one of the visits has images after contrast agent")
-    before, after = (_sagittal_before_contrast(result) for result in (earlier, later))
-    if before != after:
-        found.append(f"the sagittal sequences are {_listed(before)}, then {_listed(after)}")
+    found += _differences_beside(earlier, later)
     return tuple(found)
 
 
-def _sagittal_before_contrast(result: StudyResult) -> tuple[Role, ...]:
-    return tuple(r for r in SAGITTAL_ROLES if r in result.images and r not in POST_CONTRAST_ROLES)
+def _differences_beside(earlier: StudyResult, later: StudyResult) -> list[str]:
+    """List what differs in the sequences that are read with the one that was measured."""
+    found: list[str] = []
+    roles = [role for role in SAGITTAL_ROLES if role is not earlier.primary]
+    if _has_contrast(earlier) != _has_contrast(later):
+        found.append("only one of the visits has images after contrast agent")
+        roles = [role for role in roles if role not in POST_CONTRAST_ROLES]
+    wanted = {earlier.primary, *roles}
+    before, after = (tuple(r for r in SAGITTAL_ROLES if r in wanted & set(v.images)) for v in (earlier, later))
+    if before != after:
+        found.append(f"the sagittal sequences are {_listed(before)}, then {_listed(after)}")
+    unlike = unlike_sequences(earlier, later)
+    found += [f"{role.value} has another weighting or fat suppression" for role in roles if role in unlike]
+    return found
 
 
 def _listed(roles: Sequence[Role]) -> str:

@@ -29,7 +29,8 @@ def decide(change: Change, earlier: LogVolume, paired: PairedChange) -> Change:
 
     The standard deviation in per cent has two parts: that of the ml gained or lost, and the baseline's own, in
     proportion to the change, since per cent are of the baseline (delta method). Where estimates disagree beyond their
-    intervals, the interval spans them all and a flag asks for a person.
+    intervals, the interval spans them all, a flag asks for a person, and nothing smaller than half of that interval is
+    said to be detectable.
 
     Parameters
     ----------
@@ -45,14 +46,16 @@ def decide(change: Change, earlier: LogVolume, paired: PairedChange) -> Change:
     """
     estimates = tuple((one.method, *_percent(one.change_ml, one.sd_ml, earlier)) for one in paired.estimates)
     percent, interval = _percent(paired.change_ml, paired.sd_ml, earlier)
+    detectable = _smallest_detectable(paired.sd_ml, earlier)
     apart = paired.disagreeing or _apart(interval, change.ci95_percent)
     if apart:
         spans = [interval, *(span for _, _, span in estimates), *filter(None, [change.ci95_percent])]
         interval = min(low for low, _ in spans), max(high for _, high in spans)
+        detectable = max(detectable, (interval[1] - interval[0]) / 2)
     return replace(
         change,
         verdict=_verdict(interval),
-        smallest_detectable_percent=_smallest_detectable(paired.sd_ml, earlier),
+        smallest_detectable_percent=detectable,
         flags=(*change.flags, *_flags(paired, disagree=bool(apart))),
         pairing=Pairing(percent, interval, estimates),
     )

@@ -26,6 +26,7 @@ _NEAR_MM = 5.0
 _MASS_SEEN = 0.3
 _CANAL = 0.3
 _NO_MORE_LOST = 0.02
+_OUTLINED = 0.999
 
 
 @dataclass(frozen=True, eq=False)
@@ -43,7 +44,7 @@ class SampledPair:
     signal : (2, s, i, j, k) ndarray of float32
         By visit and sequence, illumination flattened; 0 where not seen.
     near : (i, j, k) ndarray of bool
-        Within 5 mm of the mass of either visit, in both fields of view.
+        Within 5 mm of the mass of either visit, in both fields of view, that of the outlines included.
     canal : (i, j, k) ndarray of bool
         Filled by three tenths or more with `CLASSES` in the mean of both visits, and seen at both.
     lost_share : float
@@ -106,7 +107,10 @@ def sample_pair(meeting: Meeting, earlier: Visit, later: Visit) -> SampledPair:
     lost = np.array([_lost(mass, one) for one in np.asarray(np.isfinite(signal).all(0))])
     kept = np.flatnonzero(lost <= lost.min() + _NO_MORE_LOST)
     signal = signal[:, kept]
-    seen = np.asarray(np.isfinite(signal).all((0, 1)))
+    # Beyond the grid of the tissues nothing is outlined, whatever other sequences show there.
+    ones = [Volume(np.ones(t.grid.shape, np.float32), t.grid.affine) for t in tissues]
+    outlined = np.minimum(*(on_grid(one, visit, 0.0) for visit, one in enumerate(ones)))
+    seen = np.isfinite(signal).all((0, 1)) & (outlined > _OUTLINED)
     near = ndimage.distance_transform_edt(~mass, sampling=grid.spacing) <= _NEAR_MM
     return SampledPair(
         spacing=grid.spacing,

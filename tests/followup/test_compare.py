@@ -257,11 +257,30 @@ def test_a_sequence_that_only_one_visit_has_is_another_protocol(make):
     )
 
 
-def _taken_as(result, weighting):
+def test_images_after_contrast_agent_count_as_sequences_where_both_visits_have_some(make):
+    sagittal, axial = Role.SAGITTAL_T1_POST_FS, Role.AXIAL_POST_FS
+    results = make.result(roles=(Role.SAGITTAL_T2, sagittal)), make.result(roles=(Role.SAGITTAL_T2, axial))
+    assert protocol_differences(*results) == (
+        "the sagittal sequences are sagittal_t2 and sagittal_t1_post_fs, then sagittal_t2",
+    )
+    plain = make.result(roles=(Role.SAGITTAL_T2,))
+    assert protocol_differences(results[0], plain) == ("only one of the visits has images after contrast agent",)
+
+
+def test_another_fat_suppression_of_a_sequence_beside_is_another_protocol(make):
+    fat_suppressed, plain = (
+        _taken_as(make.result(), weighting, Role.SAGITTAL_T1_POST_FS) for weighting in (Weighting.STIR, Weighting.T1)
+    )
+    assert protocol_differences(fat_suppressed, plain) == (
+        "sagittal_t1_post_fs has another weighting or fat suppression",
+    )
+
+
+def _taken_as(result, weighting, role=Role.SAGITTAL_T2):
     stack = Stack(
         stack_id="", series_instance_uid="", series_description="", plane=Plane.SAGITTAL, weighting=weighting,
         fat_suppressed=weighting is Weighting.STIR, contrast_enhanced=False, region="", grid=result.primary_image.grid,
-        frame_of_reference_uid="", acquired="", reader=lambda: result.primary_image, role=Role.SAGITTAL_T2,
+        frame_of_reference_uid="", acquired="", reader=lambda: result.primary_image, role=role,
     )  # fmt: skip
     return replace(result, study=replace(result.study, stacks=(stack,)))
 

@@ -1,3 +1,4 @@
+import numpy as np
 import pytest
 
 from spinemri.errors import Flag, Severity
@@ -55,6 +56,7 @@ def test_a_loss_of_more_than_there_was_is_a_loss_of_all():
 def test_disagreeing_estimates_widen_the_interval_and_are_flagged():
     far = combined([PairedEstimate("outlines", -0.2, 0.3), PairedEstimate("complement", -2.5, 0.3)])
     change = decide(UNPAIRED, VOLUME, far)
+    assert change.smallest_detectable_percent >= np.ptp(change.pairing.ci95_percent) / 2
     assert codes(change) == ["CHANGE_ESTIMATES_DISAGREE"]
     assert change.flags[0].severity is Severity.WARNING
     low, high = change.pairing.ci95_percent

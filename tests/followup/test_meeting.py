@@ -12,6 +12,7 @@ from spinemri.config import MassSettings
 from spinemri.followup.meeting import meet, shared_roles
 from spinemri.followup.midpoint import Bend, grid_points, level_positions
 from spinemri.followup.paired import paired_change
+from spinemri.followup.sampled_pair import sample_pair
 from spinemri.intake.model import Role
 from spinemri.mass.find import find_mass
 from spinemri.phantom import build_geometry, render, stack_grid
@@ -133,3 +134,18 @@ def test_images_that_do_not_agree_are_refused(visits):
     images = {role: image.with_array(rng.uniform(0, 1000, image.shape)) for role, image in second.images.items()}
     stranger = SimpleNamespace(**vars(second) | {"images": images})
     assert isinstance(paired_change(first, stranger, alike=True), str)
+
+
+def test_where_an_outline_ends_the_mass_is_lost_whatever_the_sequences_show(visits):
+    (first, _), (second, _) = visits
+    tissues = second.anatomy.tissues
+    lowest = int(np.argwhere(second.mass.mask.array > 0)[:, 2].mean())
+    shape = tissues.grid.shape
+    box = (slice(0, shape[0]), slice(0, shape[1]), slice(lowest, shape[2]))
+    shorter = replace(tissues, coverage=tissues.coverage[(slice(None), *box)], affine=tissues.grid.part(box).affine)
+    later = SimpleNamespace(**vars(second) | {"anatomy": replace(second.anatomy, tissues=shorter)})
+    meeting = meet(first, second)
+    whole, cut = sample_pair(meeting, first, second), sample_pair(meeting, first, later)
+    assert whole.lost_share == 0.0
+    assert 0.3 < cut.lost_share < 0.7
+    assert cut.near.sum() < 0.7 * whole.near.sum()
