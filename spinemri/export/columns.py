@@ -110,8 +110,16 @@ MEASUREMENT_COLUMNS: tuple[Column[Measurements], ...] = (
     _mass("max_ap_mm", "Largest antero-posterior diameter of the mass in mm."),
     _mass("max_transverse_mm", "Largest transverse diameter of the mass in mm."),
     _mass("truncated", "true where the field of view cuts the mass."),
-    _mass("t1_to_marrow", "Signal of the mass over that of unaffected marrow on T1 (ratio).", "signal.t1_to_marrow"),
-    _mass("t2_to_marrow", "Signal of the mass over that of unaffected marrow on T2 (ratio).", "signal.t2_to_marrow"),
+    _mass(
+        "t1_to_marrow",
+        "Signal of the mass over that of unaffected marrow on T1 (ratio); empty where the T1 is fat-suppressed.",
+        "signal.t1_to_marrow",
+    ),
+    _mass(
+        "t2_to_marrow",
+        "Signal of the mass over that of unaffected marrow on T2 (ratio); empty where it is fat-suppressed or a STIR.",
+        "signal.t2_to_marrow",
+    ),
     _mass("enhancement_ratio", "Signal after over before contrast, normalised (ratio).", "signal.enhancement_ratio"),
     _compromise("worst_level", "Level of the section where the canal is most compromised."),
     _compromise("worst_x_lps_mm", "Worst section, mm to the patient's left.", "worst_point_lps_mm.0"),

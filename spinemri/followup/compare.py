@@ -23,7 +23,7 @@ from spinemri.followup.record import Comparison, PairedEstimateRecord, Timepoint
 from spinemri.followup.timeline import days_between, find_nadir, find_recurrence, study_day
 from spinemri.followup.treated import treatment_record
 from spinemri.followup.yardsticks import yardsticks
-from spinemri.measure.record import FlagRecord, QualityRecord
+from spinemri.measure.record import FlagRecord, MassRecord, QualityRecord
 from spinemri.measure.result import StudyResult
 
 __all__ = ["compare_results", "pair_change"]
@@ -60,7 +60,7 @@ def compare_results(results: Sequence[StudyResult], radiotherapy: Radiotherapy |
     dates = [result.study.study_date for result in results]
     return Comparison(
         software=results[-1].measurements.software,
-        timepoints=tuple(_timepoints(results, changes, radiotherapy)),
+        timepoints=tuple(_timepoints(results, masses, changes, radiotherapy)),
         nadir=find_nadir(masses, dates),
         recurrence=find_recurrence(
             masses,
@@ -138,20 +138,34 @@ def _errors(visit: StudyResult) -> tuple[str, ...]:
 
 
 def _timepoints(
-    results: Sequence[StudyResult], changes: Sequence[Change], radiotherapy: Radiotherapy | None
+    results: Sequence[StudyResult],
+    masses: Sequence[MassRecord | None],
+    changes: Sequence[Change],
+    radiotherapy: Radiotherapy | None,
 ) -> Iterable[TimepointRecord]:
-    record = partial(_timepoint, results=results, radiotherapy=radiotherapy)
+    sized = [masses[0], *(None if _missed(m, change) else m for m, change in zip(masses[1:], changes, strict=True))]
+    record = partial(_timepoint, results=results, masses=sized, radiotherapy=radiotherapy)
     yield record(0, change=None)
     for index, change in enumerate(changes, start=1):
         yield record(index, change=change)
 
 
+def _missed(mass: MassRecord | None, change: Change) -> bool:
+    """Tell whether only the outline of a visit lacks the mass: it is not gone then, and its size not known."""
+    once = any(flag.code == "MASS_OUTLINED_ONCE" for flag in change.flags)
+    return once and mass is not None and mass.status == "not_found"
+
+
 def _timepoint(
-    index: int, *, change: Change | None, results: Sequence[StudyResult], radiotherapy: Radiotherapy | None
+    index: int,
+    *,
+    change: Change | None,
+    results: Sequence[StudyResult],
+    masses: Sequence[MassRecord | None],
+    radiotherapy: Radiotherapy | None,
 ) -> TimepointRecord:
     measured = results[index].measurements
     day = study_day(results[index].study.study_date)
-    masses = [result.measurements.mass for result in results[: index + 1]]
     shown = change or Change("not_assessable")
     paired = shown.pairing
     return TimepointRecord(
@@ -174,7 +188,7 @@ def _timepoint(
         escc_grade=measured.compromise.escc_grade,
         schizas_grade=measured.compromise.schizas_grade,
         worst_level=measured.compromise.worst_level,
-        yardsticks={} if shown.verdict == "not_assessable" else yardsticks(masses, shown.percent),
+        yardsticks={} if shown.verdict == "not_assessable" else yardsticks(masses[: index + 1], shown.percent),
     )
 
 

@@ -1,8 +1,9 @@
 """Published response criteria, shown beside the verdict and never in its place.
 
 RECIST 1.1 (Eisenhauer et al., Eur J Cancer 2009) is defined on the longest diameter: partial response from -30 %
-against baseline, progression from +20 % and 5 mm against the smallest so far. A sphere whose diameter changes so
-changes its volume by -65.7 % and +72.8 %. REiNS (Dombi et al., Neurology 2013) takes 20 % of volume.
+against baseline, progression from +20 % and 5 mm against the smallest so far; a sole lesion that was gone and is seen
+again is progression whatever its size. A sphere whose diameter changes so changes its volume by -65.7 % and +72.8 %.
+REiNS (Dombi et al., Neurology 2013) takes 20 % of volume.
 """
 
 from __future__ import annotations
@@ -40,13 +41,13 @@ def longest_diameter_mm(mass: MassRecord) -> float | None:
     return max(known, default=None)
 
 
-def yardsticks(masses: Sequence[MassRecord], change_percent: float | None) -> dict[str, str | float | None]:
+def yardsticks(masses: Sequence[MassRecord | None], change_percent: float | None) -> dict[str, str | float | None]:
     """Judge the last of some visits by published criteria.
 
     Parameters
     ----------
-    masses : sequence of MassRecord
-        Baseline first, the visit to be judged last.
+    masses : sequence of MassRecord or None
+        Baseline first, the visit to be judged last; None for a visit that cannot be compared with the others.
     change_percent : float or None
         Its volume against baseline.
 
@@ -57,11 +58,12 @@ def yardsticks(masses: Sequence[MassRecord], change_percent: float | None) -> di
         ``recist_1_1_sphere_volume``, ``reins_volume_20_percent`` and ``interobserver_volume_19_7_percent`` by
         `change_percent`. None where it cannot be told.
     """
-    diameters = [longest_diameter_mm(mass) for mass in masses]
+    diameters = [None if mass is None else longest_diameter_mm(mass) for mass in masses]
+    gone = any(mass is not None and mass.status == "not_found" and not mass.truncated for mass in masses[:-1])
     low, high = RECIST_SPHERE_VOLUME_PERCENT
     return {
         "longest_diameter_change_percent": _relative(diameters[0], diameters[-1]),
-        "recist_1_1_diameter": _recist(diameters),
+        "recist_1_1_diameter": _recist(diameters, gone=gone),
         "recist_1_1_sphere_volume": _three_way(change_percent, low, high),
         "reins_volume_20_percent": _three_way(change_percent, -REINS_VOLUME_PERCENT, REINS_VOLUME_PERCENT),
         "interobserver_volume_19_7_percent": _beyond(change_percent),
@@ -73,11 +75,14 @@ def _relative(first: float | None, last: float | None) -> float | None:
     return round(100 * (last / first - 1), 9) if first and last is not None else None
 
 
-def _recist(diameters: Sequence[float | None]) -> str | None:
+def _recist(diameters: Sequence[float | None], *, gone: bool) -> str | None:
     baseline, last = diameters[0], diameters[-1]
     known = [value for value in diameters[:-1] if value]
     if not baseline or last is None:
         return None
+    if gone:
+        # The smallest diameter so far is 0 mm: no per cent of it can be told, and any growth is enough.
+        return "progression"
     response, progression = _RECIST_DIAMETER_PERCENT
     growth, shrinkage = _relative(min(known), last), _relative(baseline, last)
     if growth is not None and growth >= progression and last - min(known) >= _RECIST_MINIMUM_GROWTH_MM:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from typing import Protocol
 
@@ -19,7 +19,7 @@ from spinemri.mass.uncertainty import volume_log_sd
 from spinemri.nomenclature import Tissue
 from spinemri.volume import Volume, box_around
 
-__all__ = ["Candidate", "MassThresholds", "candidates", "find_mass"]
+__all__ = ["Candidate", "MassThresholds", "around_mass", "candidates", "find_mass", "shown_mass"]
 
 _CORE = 0.5
 _REACH = 0.3
@@ -64,18 +64,42 @@ def find_mass(tissues: TissueMap, centreline: Centreline | None, settings: MassT
     Mass
     """
     if centreline is None:
-        flag = Flag("NO_CANAL", "No spinal canal was found, so no mass can be looked for.", Severity.ERROR)
-        return _nothing(tissues, "not_assessable", 0.0, (flag,))
+        return _nothing(tissues, "not_assessable", 0.0, (_no_canal(),))
     coverage = tissues.fraction(*_MASS)
-    found = list(candidates(coverage, centreline))
-    best = max((candidate.existence for candidate in found), default=0.0)
-    kept = np.zeros(coverage.shape, dtype=bool)
-    for candidate in found:
-        large = candidate.core_ml > 0.0 and candidate.volume_ml >= settings.minimum_volume_ml
-        if large and candidate.existence >= settings.existence_threshold:
-            kept[candidate.box] |= candidate.part
-    if not kept.any():
-        return _nothing(tissues, "not_found", best, ())
+    large = [
+        candidate
+        for candidate in candidates(coverage, centreline)
+        if candidate.core_ml > 0.0 and candidate.volume_ml >= settings.minimum_volume_ml
+    ]
+    best = max((candidate.existence for candidate in large), default=0.0)
+    kept = [candidate for candidate in large if candidate.existence >= settings.existence_threshold]
+    return _describe(tissues, coverage, kept, centreline, best)
+
+
+def shown_mass(tissues: TissueMap, centreline: Centreline | None, mask: NDArray[np.bool_]) -> Mass:
+    """Describe the mass that a mask shows: a person drew or gave it, or a run has found it before.
+
+    Whoever made the mask has decided that it is a mass. A part counts if the mask shows any of its core, however small
+    it is and however far from the canal.
+
+    Parameters
+    ----------
+    tissues : TissueMap
+    centreline : Centreline or None
+        Without one, nothing can be said of a mass.
+    mask : (ni, nj, nk) ndarray of bool
+        Where mass is shown, on the grid of `tissues`.
+
+    Returns
+    -------
+    Mass
+    """
+    if centreline is None:
+        return _nothing(tissues, "not_assessable", 0.0, (_no_canal(),))
+    coverage = tissues.fraction(*_MASS)
+    core = mask & (coverage.array >= _CORE)
+    kept = [candidate for candidate in _parts(coverage) if core[candidate.box][candidate.part].any()]
+    best = max((candidate.existence for candidate in kept), default=0.0)
     return _describe(tissues, coverage, kept, centreline, best)
 
 
@@ -119,17 +143,23 @@ def candidates(coverage: Volume, centreline: Centreline) -> Iterator[Candidate]:
     Candidate
         Parts within reach of the canal, specks left out.
     """
+    for candidate in _parts(coverage):
+        large = candidate.volume_ml >= SMALLEST_CANDIDATE_ML
+        if large and _near_canal(candidate.part, candidate.box, coverage, centreline):
+            yield candidate
+
+
+def _parts(coverage: Volume) -> Iterator[Candidate]:
+    """Yield every connected part, wherever it lies and however small."""
     parts = cc3d.connected_components(np.asarray(coverage.array >= _REACH), connectivity=18)
     voxel_ml = coverage.grid.voxel_volume_mm3 / 1000
     for label, box in enumerate(ndimage.find_objects(parts), start=1):
         part = parts[box] == label
         values = coverage.array[box][part]
         volume_ml = float(values.sum()) * voxel_ml
-        if volume_ml >= SMALLEST_CANDIDATE_ML and _near_canal(part, box, coverage, centreline):
-            core_ml = float(values[values >= _CORE].sum()) * voxel_ml
-            mean = float(values.mean())
-            existence = existence_probability(mean)
-            yield Candidate(box, part, volume_ml, core_ml, mean, existence)
+        core_ml = float(values[values >= _CORE].sum()) * voxel_ml
+        mean = float(values.mean())
+        yield Candidate(box, part, volume_ml, core_ml, mean, existence_probability(mean))
 
 
 def _near_canal(inside: NDArray[np.bool_], box: tuple[slice, ...], coverage: Volume, centreline: Centreline) -> bool:
@@ -141,9 +171,14 @@ def _near_canal(inside: NDArray[np.bool_], box: tuple[slice, ...], coverage: Vol
 
 
 def _describe(
-    tissues: TissueMap, coverage: Volume, kept: NDArray[np.bool_], centreline: Centreline, existence: float
+    tissues: TissueMap, coverage: Volume, parts: Sequence[Candidate], centreline: Centreline, existence: float
 ) -> Mass:
-    reach = _within(kept, coverage.spacing, max(_MARGIN_MM, _MARGIN_SLICES * coverage.spacing[0]))
+    if not parts:
+        return _nothing(tissues, "not_found", existence, ())
+    kept = np.zeros(coverage.shape, dtype=bool)
+    for part in parts:
+        kept[part.box] |= part.part
+    reach = around_mass(kept, coverage.spacing)
     probability = coverage.with_array(np.where(reach, coverage.array, 0).astype(np.float32))
     outside = tissues.coverage[Tissue.MASS_OUTSIDE] > tissues.coverage[Tissue.MASS_CANAL]
     ids = np.where(outside, int(Tissue.MASS_OUTSIDE), int(Tissue.MASS_CANAL))
@@ -162,8 +197,22 @@ def _describe(
     )
 
 
-def _within(kept: NDArray[np.bool_], spacing: tuple[float, float, float], margin_mm: float) -> NDArray[np.bool_]:
-    """Everything within a distance of what is kept."""
+def around_mass(kept: NDArray[np.bool_], spacing: tuple[float, float, float]) -> NDArray[np.bool_]:
+    """Return where the partial volume of a mass lies: within 3 mm or one and a half slices of it.
+
+    Parameters
+    ----------
+    kept : (ni, nj, nk) ndarray of bool
+        Not empty.
+    spacing : (si, sj, sk)
+        mm, slices first.
+
+    Returns
+    -------
+    (ni, nj, nk) ndarray of bool
+        With the mass itself.
+    """
+    margin_mm = max(_MARGIN_MM, _MARGIN_SLICES * spacing[0])
     reach, box = np.zeros_like(kept), box_around(kept, spacing, margin_mm)
     reach[box] = ndimage.distance_transform_edt(~kept[box], sampling=spacing) <= margin_mm
     return reach
@@ -188,6 +237,10 @@ def _components(tissues: TissueMap, reach: NDArray[np.bool_], centreline: Centre
 def _touches_edge(kept: NDArray[np.bool_]) -> bool:
     faces = [kept.take(side, axis) for axis in range(3) for side in (0, -1)]
     return any(bool(face.any()) for face in faces)
+
+
+def _no_canal() -> Flag:
+    return Flag("NO_CANAL", "No spinal canal was found, so no mass can be looked for.", Severity.ERROR)
 
 
 def _edge_flag() -> Flag:

@@ -11,7 +11,7 @@ from scipy import ndimage
 
 from spinemri.anatomy.model import Anatomy, Centreline
 from spinemri.errors import Flag, Severity
-from spinemri.intake.model import Role, Weighting
+from spinemri.intake.model import Role, Stack, Weighting
 from spinemri.mass.model import Mass
 from spinemri.measure.mass import Extent
 from spinemri.measure.record import SignalRecord
@@ -118,20 +118,28 @@ def measure_signal(
     return record, tuple(_not_aligned(role) for role in apart)
 
 
-def without_stand_in(signal: SignalRecord, weighting: Weighting) -> SignalRecord:
-    """Drop the ratio on T2 where another series has the role of the T2: on STIR marrow is dark, and the ratio another.
+def without_stand_in(signal: SignalRecord, t1: Stack | None, t2: Stack | None) -> SignalRecord:
+    """Drop a ratio to marrow where another series stands in for the plain T1 or T2.
+
+    On STIR and with fat suppression marrow is dark, and the ratio another.
 
     Parameters
     ----------
     signal : SignalRecord
-    weighting : Weighting
-        Of the stack that has the role of the sagittal T2.
+    t1, t2 : Stack or None
+        What has the role of the sagittal T1 before contrast, and of the sagittal T2.
 
     Returns
     -------
     SignalRecord
     """
-    return signal if weighting is Weighting.T2 else signal.model_copy(update={"t2_to_marrow": None})
+    shown = {"t1_to_marrow": _is_plain(t1, Weighting.T1), "t2_to_marrow": _is_plain(t2, Weighting.T2)}
+    return signal.model_copy(update={name: None for name, plain in shown.items() if not plain})
+
+
+def _is_plain(stack: Stack | None, weighting: Weighting) -> bool:
+    # Where nothing tells of fat suppression there is none, as in choosing the series.
+    return stack is not None and stack.weighting is weighting and not stack.fat_suppressed
 
 
 def _core(region: BoolMap) -> BoolMap:

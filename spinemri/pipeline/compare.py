@@ -34,6 +34,12 @@ __all__ = [
     "write_compared",
 ]
 
+_HINTS_NOT_USED = Flag(
+    "LEVEL_HINTS_NOT_USED",
+    "The given levels were not used: their points are those of the first visit, which was left out or may have been. "
+    "Compare without what was left out, with points of the first visit that remains.",
+)
+
 
 @dataclass(frozen=True, eq=False)
 class ComparedStudies:
@@ -64,7 +70,7 @@ def compare_studies(
     out : Path
         Folder for the results; appears whole or not at all.
     options : Options, optional
-        Its levels are those of the baseline.
+        Its levels are those of the first visit; without it they are not used.
     radiotherapy : Radiotherapy, optional
     recorder : Recorder, optional
         Hears of every stage.
@@ -86,10 +92,12 @@ def compare_studies(
         check_apart(out, paths)
     with output_folder(out, overwrite=options.overwrite) as folder:
         with recorder.stage("intake"):
-            studies, failures = _read(paths, options)
+            studies, failures, first_read = _read(paths, options)
             _check_labels(options, len(studies))
             _refuse_foreign_plan(studies, radiotherapy)
             studies, radiotherapy = without_identity(studies, radiotherapy, options)
+        if options.levels and not first_read:
+            options, failures = replace(options, levels=()), [*failures, _HINTS_NOT_USED]
         results, more_failures = measure_visits(studies, options, recorder)
         failures += more_failures
         if len(results) < 2:
@@ -99,22 +107,32 @@ def compare_studies(
     return compared
 
 
-def _read(paths: Sequence[Path], options: Options) -> tuple[list[Study], list[Flag]]:
-    """Read all studies, in order of time, and a flag for every path that gave none."""
-    studies: list[Study] = []
+def _read(paths: Sequence[Path], options: Options) -> tuple[list[Study], list[Flag], bool]:
+    """Read all studies, in order of time, and a flag per path that gave none; tell if the first visit is there."""
+    found: list[tuple[int, Study]] = []
     failures: list[Flag] = []
+    unread: list[int] = []
     for number, path in enumerate(paths, start=1):
         try:
             with details_withheld(options):
-                studies.extend(read_studies(path, contrast=options.contrast))
+                found.extend((number, study) for study in read_studies(path, contrast=options.contrast))
         except InputError as error:
             if error.code == "SEVERAL_PATIENTS":
                 raise
             failures.append(_failure(f"Input {number}", error))
-    _refuse_several_patients(studies)
-    if all(study.study_date for study in studies):
-        studies.sort(key=_moment)
-    return studies, failures
+            unread.append(number)
+    _refuse_several_patients([study for _, study in found])
+    if all(study.study_date for _, study in found):
+        found.sort(key=lambda item: _moment(item[1]))
+    return [study for _, study in found], failures, _first_is_read([number for number, _ in found], unread)
+
+
+def _first_is_read(inputs: Sequence[int], unread: Sequence[int]) -> bool:
+    """Tell whether the first visit is among those read, by the inputs that visits in order of time came from.
+
+    An input that cannot be read has no date: where the others were not given in order of time, it may be any visit.
+    """
+    return not unread or bool(inputs and inputs[0] < unread[0] and list(inputs) == sorted(inputs))
 
 
 def _moment(study: Study) -> tuple[str, str]:
@@ -160,20 +178,20 @@ def measure_visits(
     studies : sequence of Study
         In order of time.
     options : Options
-        Its levels are those of the baseline, its masks one per study.
+        Its levels are those of the first study, its masks one per study.
     recorder : Recorder
 
     Returns
     -------
     results : tuple of StudyResult
     failures : list of Flag
-        One for every study that could not be measured.
+        One for every study that could not be measured, and one for levels that were not used for that.
     """
     results: list[StudyResult] = []
     failures: list[Flag] = []
     for number, study in enumerate(studies, start=1):
         visit = len(results) + 1
-        own = replace(options, labels=options.labels[number - 1 : number], levels=() if results else options.levels)
+        own = replace(options, labels=options.labels[number - 1 : number], levels=options.levels if number == 1 else ())
         try:
             with details_withheld(options):
                 prepared = prepare_study(study, own, recorder, visit)
@@ -184,6 +202,8 @@ def measure_visits(
             recorder.flag_codes("measure", results[-1].measurements.quality.flags, visit)
         except InputError as error:
             failures.append(_failure(f"Study {number}", error))
+            if own.levels:
+                failures.append(_HINTS_NOT_USED)
     return tuple(results), failures
 
 
@@ -212,7 +232,7 @@ def _failure(what: str, error: InputError) -> Flag:
 
 
 def _too_few(measured: int, failures: Sequence[Flag]) -> InputError:
-    reasons = " ".join(flag.message for flag in failures)
+    reasons = " ".join(flag.message for flag in failures if flag is not _HINTS_NOT_USED)
     return InputError(
         "TOO_FEW_STUDIES",
         f"A comparison needs two studies that can be measured, {measured} could. {reasons}".strip(),

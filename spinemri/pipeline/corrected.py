@@ -13,6 +13,7 @@ from spinemri.anatomy.model import Alternative, Disc, Levels, TissueMap, Vertebr
 from spinemri.errors import InputError
 from spinemri.export.reading import Masks
 from spinemri.followup.radiotherapy import column_with
+from spinemri.mass.find import around_mass
 from spinemri.measure.record import LevelsRecord
 from spinemri.nomenclature import Tissue, disc_name, vertebra_name
 from spinemri.volume import Volume
@@ -31,7 +32,8 @@ def corrected_tissues(
 ) -> TissueMap:
     """Carry corrected masks over to the coverages that the run measured.
 
-    Only what a mask contradicts changes, and the partial volume around mass that was erased; elsewhere it stays.
+    Only what a mask contradicts changes, and the partial volume around mass that was erased or put on the other side of
+    the canal's wall; elsewhere it stays. Where both masks were changed, that of the mass decides on mass.
 
     Parameters
     ----------
@@ -49,23 +51,49 @@ def corrected_tissues(
     TissueMap
     """
     coverage = stored.coverage.copy()
+    before, mask = _mass_shown(stored, masks, edited, assessed=mass_assessed)
+    decided = np.zeros(mask.shape, dtype=bool)
     if "anatomy" in edited:
-        changed = masks.anatomy.array != stored.labels.array
-        coverage[:, changed] = np.arange(len(Tissue))[:, None] == masks.anatomy.array[changed]
-    if "mass" in edited:
-        fraction = _follow_mask(stored.fraction(*_MASS), masks.mass.array > 0)
-    elif mass_assessed:
-        fraction = masks.mass_probability.array.astype(np.float32)
-    else:
-        return replace(stored, coverage=coverage)
-    _set_mass(coverage, fraction, masks.mass.array)
+        drawn = masks.anatomy.array
+        changed = drawn != stored.labels.array
+        coverage[:, changed] = np.arange(len(Tissue))[:, None] == drawn[changed]
+        untouched = (mask > 0) == (before.array >= _HALF)
+        decided = changed & untouched
+        mask = np.where(decided, np.where(np.isin(drawn, _MASS), drawn, 0), mask)
+    fraction = _follow_mask(before, mask > 0)
+    fraction[decided] = (mask > 0)[decided]
+    _set_mass(coverage, fraction, _nearest_compartment(mask, before.spacing), _relabelled(stored, mask))
     return replace(stored, coverage=coverage)
 
 
-def _set_mass(coverage: NDArray[np.float32], fraction: NDArray[np.float32], mask: NDArray[np.uint8]) -> None:
-    """Give the mass its fraction where it differs; the other tissues share the rest as they did."""
+def _mass_shown(
+    stored: TissueMap, masks: Masks, edited: Collection[str], *, assessed: bool
+) -> tuple[Volume, NDArray[np.uint8]]:
+    """Return the fractions of the mass before any correction, and the mask of the mass."""
+    before = stored.fraction(*_MASS)
+    if "mass" in edited:
+        return before, masks.mass.array
+    if assessed:
+        # What the run turned down is no mass.
+        before = before.with_array(masks.mass_probability.array.astype(np.float32))
+    return before, np.where(before.array >= _HALF, _compartments(stored), 0).astype(np.uint8)
+
+
+def _compartments(tissues: TissueMap) -> NDArray[np.uint8]:
+    """Id of the kind of mass that there is more of."""
+    outside = tissues.coverage[Tissue.MASS_OUTSIDE] > tissues.coverage[Tissue.MASS_CANAL]
+    return np.where(outside, int(Tissue.MASS_OUTSIDE), int(Tissue.MASS_CANAL)).astype(np.uint8)
+
+
+def _set_mass(
+    coverage: NDArray[np.float32],
+    fraction: NDArray[np.float32],
+    compartment: NDArray[np.uint8],
+    relabelled: NDArray[np.bool_],
+) -> None:
+    """Give the mass its fraction and side of the wall where they differ; the other tissues share the rest as before."""
     before = coverage[Tissue.MASS_CANAL] + coverage[Tissue.MASS_OUTSIDE]
-    changed = np.abs(fraction - before) > _ROUNDING
+    changed = (np.abs(fraction - before) > _ROUNDING) | relabelled
     in_canal = coverage[Tissue.MASS_CANAL] >= coverage[Tissue.MASS_OUTSIDE]
     for mass, heir, here in (
         (Tissue.MASS_CANAL, Tissue.EPIDURAL, changed & in_canal),
@@ -76,7 +104,7 @@ def _set_mass(coverage: NDArray[np.float32], fraction: NDArray[np.float32], mask
         coverage[:, here] *= scale.astype(np.float32)
         coverage[heir, here] += np.where(rest > _ROUNDING, 0.0, 1.0 - fraction[here])
         coverage[mass, here] = 0.0
-    outside = _nearest_compartment(mask) == Tissue.MASS_OUTSIDE
+    outside = compartment == Tissue.MASS_OUTSIDE
     coverage[Tissue.MASS_CANAL, changed] = np.where(outside, 0.0, fraction)[changed]
     coverage[Tissue.MASS_OUTSIDE, changed] = np.where(outside, fraction, 0.0)[changed]
 
@@ -86,22 +114,36 @@ def _follow_mask(before: Volume, mask: NDArray[np.bool_]) -> NDArray[np.float32]
     fraction, mass = before.array, before.array >= _HALF
     inside = np.where(mask & ~mass, 1.0, fraction)
     outside = ~mask & mass
-    if mass.any():
+    if outside.any():
         # The partial volume around what was erased goes with it.
-        nearest = ndimage.distance_transform_edt(
-            ~mass, sampling=before.spacing, return_distances=False, return_indices=True
-        )
-        outside = ~mask & ~mask[tuple(nearest)]
+        outside = ~mask & ~mask[_nearest(mass, before.spacing)]
     return np.where(outside, 0.0, inside).astype(np.float32)
 
 
-def _nearest_compartment(mask: NDArray[np.uint8]) -> NDArray[np.uint8]:
+def _nearest_compartment(mask: NDArray[np.uint8], spacing: tuple[float, float, float]) -> NDArray[np.uint8]:
     """Carry the compartment of the nearest mass voxel to the partial volume around the mask."""
     if not mask.any():
         return mask
-    nearest = ndimage.distance_transform_edt(mask == 0, return_distances=False, return_indices=True)
-    compartment: NDArray[np.uint8] = mask[tuple(nearest)]
+    compartment: NDArray[np.uint8] = mask[_nearest(mask > 0, spacing)]
     return compartment
+
+
+def _relabelled(stored: TissueMap, mask: NDArray[np.uint8]) -> NDArray[np.bool_]:
+    """Tell which mass was put on the other side of the canal's wall, with the partial volume around it."""
+    fraction = stored.fraction(*_MASS)
+    known = np.isin(mask, _MASS) & (fraction.array >= _HALF)
+    moved: NDArray[np.bool_] = known & (mask != _compartments(stored))
+    if not moved.any():
+        return moved
+    shell = around_mass(moved, fraction.spacing) & (mask == 0) & (fraction.array > 0)
+    moved |= shell & moved[_nearest(mask > 0, fraction.spacing)]
+    return moved
+
+
+def _nearest(mask: NDArray[np.bool_], spacing: tuple[float, float, float]) -> tuple[NDArray[np.int32], ...]:
+    """Index of the nearest voxel of a mask that is not empty, for every voxel."""
+    index = ndimage.distance_transform_edt(~mask, sampling=spacing, return_distances=False, return_indices=True)
+    return tuple(index)
 
 
 def recorded_levels(record: LevelsRecord) -> Levels:

@@ -8,7 +8,7 @@ from spinemri import __version__
 from spinemri.anatomy.model import Anatomy
 from spinemri.config import Config, config_sha256
 from spinemri.errors import Flag, Severity
-from spinemri.intake.model import Role, Stack, Study, Weighting
+from spinemri.intake.model import Role, Stack, Study
 from spinemri.measure import measure_study
 from spinemri.measure.record import (
     FlagRecord,
@@ -66,8 +66,7 @@ def measure_prepared(prepared: Prepared, config: Config, series: tuple[SeriesRec
 
 def _with_true_signals(mass: MassRecord, study: Study) -> MassRecord:
     """Keep the signal ratios that are what their names say."""
-    stack = study.by_role(Role.SAGITTAL_T2)
-    signal = without_stand_in(mass.signal, stack.weighting if stack else Weighting.OTHER)
+    signal = without_stand_in(mass.signal, study.by_role(Role.SAGITTAL_T1), study.by_role(Role.SAGITTAL_T2))
     return mass.model_copy(update={"signal": signal})
 
 

@@ -14,8 +14,9 @@ from spinemri.anatomy.model import Anatomy, Levels, TissueMap
 from spinemri.anatomy.plausibility import COLUMN
 from spinemri.errors import Flag, Severity
 from spinemri.intake.model import Role, Study
-from spinemri.mass.find import find_mass
+from spinemri.mass.find import find_mass, shown_mass
 from spinemri.mass.model import Mass
+from spinemri.nomenclature import Tissue
 from spinemri.pipeline.coverage import quantised
 from spinemri.pipeline.events import Recorder
 from spinemri.pipeline.images import choose_primary, load_images, missing_sequences
@@ -143,10 +144,7 @@ def _share_space(one: Volume, other: Volume) -> bool:
 
 
 def _mass(tissues: TissueMap, anatomy: Anatomy, options: Options, found: FoundTissues) -> Mass:
-    settings = options.config.mass
-    if options.mass_seed_lps_mm is not None:
-        settings = accept_any(settings)
-    mass = find_mass(tissues, anatomy.centreline, settings)
+    mass = _accepted_mass(tissues, anatomy, options, found)
     if anatomy.centreline is None:
         # The anatomy says why.
         return replace(mass, flags=())
@@ -155,3 +153,14 @@ def _mass(tissues: TissueMap, anatomy: Anatomy, options: Options, found: FoundTi
     if found.given is not None and not found.given.outlines_mass:
         return replace(mass, status="not_assessable", flags=(MASS_NOT_OUTLINED,))
     return mass
+
+
+def _accepted_mass(tissues: TissueMap, anatomy: Anatomy, options: Options, found: FoundTissues) -> Mass:
+    """Take the mass of given masks as it is; what the network outlines has to reach the thresholds."""
+    if found.given is not None:
+        shown = tissues.fraction(Tissue.MASS_CANAL, Tissue.MASS_OUTSIDE).array > 0
+        return shown_mass(tissues, anatomy.centreline, shown)
+    settings = options.config.mass
+    if options.mass_seed_lps_mm is not None:
+        settings = accept_any(settings)
+    return find_mass(tissues, anatomy.centreline, settings)

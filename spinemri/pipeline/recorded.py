@@ -19,9 +19,23 @@ from spinemri.measure.record import Measurements, SeriesRecord
 from spinemri.pipeline.manifest import Manifest
 from spinemri.volume import Volume
 
-__all__ = ["recorded_radiotherapy", "recorded_study", "recorded_visits"]
+__all__ = ["recorded_findings", "recorded_radiotherapy", "recorded_study", "recorded_visits"]
 
 Kept = TypeVar("Kept")
+
+_OF_INPUT = frozenset(
+    {
+        "LEVEL_HINTS_NOT_USED",
+        "RT_DOSE_GRID_SMALL",
+        "RT_DOSE_NOT_REMEASURED",
+        "RT_FRAME_DIFFERS",
+        "RT_PLAN_DISAGREES",
+        "RT_REGISTERED",
+        "RT_SEVERAL_PRESCRIPTIONS",
+        "STUDY_NOT_USED",
+    }
+)
+"""Codes of findings about studies and plans that the results do not keep: nothing else can say them again."""
 
 
 def recorded_study(
@@ -92,6 +106,18 @@ def recorded_visits(folder: Path) -> int:
         BAD_COMPARISON if the file is missing or not ours.
     """
     return len(_comparison(folder).timepoints)
+
+
+def recorded_findings(folder: Path) -> tuple[Flag, ...]:
+    """Return what ``comparison.json`` says of its input and a new measurement cannot find: studies left out, the plan.
+
+    Raises
+    ------
+    InputError
+        BAD_COMPARISON if the file is missing or not ours.
+    """
+    flags = _comparison(folder).quality.flags
+    return tuple(Flag(flag.code, flag.message, Severity(flag.severity)) for flag in flags if flag.code in _OF_INPUT)
 
 
 def recorded_radiotherapy(folder: Path) -> tuple[Radiotherapy | None, tuple[Flag, ...]]:

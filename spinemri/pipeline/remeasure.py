@@ -7,6 +7,9 @@ from collections.abc import Collection, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 
+import numpy as np
+from numpy.typing import NDArray
+
 from spinemri.anatomy.centreline import find_centreline
 from spinemri.anatomy.model import Anatomy, TissueMap
 from spinemri.anatomy.plausibility import REFUSALS
@@ -16,10 +19,11 @@ from spinemri.export import write_study
 from spinemri.export.dicom.sources import read_sources
 from spinemri.export.reading import Masks, read_images, read_masks, read_measurements
 from spinemri.followup import rename_levels
-from spinemri.mass.find import find_mass
+from spinemri.mass.find import find_mass, shown_mass
 from spinemri.mass.model import Mass
 from spinemri.measure.record import Measurements
 from spinemri.measure.result import StudyResult
+from spinemri.nomenclature import Tissue
 from spinemri.pipeline.compare import ComparedStudies, compare_measured, visit_folder, write_compared
 from spinemri.pipeline.corrected import corrected_levels, corrected_tissues, recorded_levels
 from spinemri.pipeline.coverage import read_coverage
@@ -30,9 +34,8 @@ from spinemri.pipeline.measured import measure_prepared
 from spinemri.pipeline.options import Point
 from spinemri.pipeline.output import output_folder
 from spinemri.pipeline.prepare import MASS_NOT_OUTLINED, MASS_NOT_REQUESTED, Prepared
-from spinemri.pipeline.recorded import recorded_radiotherapy, recorded_study, recorded_visits
+from spinemri.pipeline.recorded import recorded_findings, recorded_radiotherapy, recorded_study, recorded_visits
 from spinemri.pipeline.renumber import renumbered, shift_between, shifted
-from spinemri.pipeline.seed import accept_any
 from spinemri.report import write_report
 
 __all__ = ["remeasure"]
@@ -51,6 +54,9 @@ _SETTLED = frozenset(
     }
 )
 """Codes of findings about a count that a person has settled."""
+
+_DRAWN_INSTEAD = frozenset({"MASS_SEED_FAINT", "MASS_SEED_FAR"})
+"""Codes of findings about a point, where a person has drawn the mass since."""
 
 _KEPT = (
     "anatomy_dseg.nii.gz",
@@ -137,12 +143,15 @@ def _remeasure_study(out: Path, config: Config, recorder: Recorder, naming: _Nam
 
 def _remeasure_comparison(out: Path, config: Config, recorder: Recorder, naming: _Naming) -> ComparedStudies:
     radiotherapy, lost = recorded_radiotherapy(out)
+    earlier = recorded_findings(out)
     with output_folder(out, overwrite=True) as folder:
         results: list[StudyResult] = []
         for visit in range(1, recorded_visits(out) + 1):
             results.append(_measure_folder(visit_folder(out, visit), config, recorder, visit, naming))
             naming = naming if visit > 1 else _as_the_first(out, results[0], naming)
-        compared = compare_measured(results, radiotherapy, config, recorder, lost)
+        settled = {"LEVEL_HINTS_NOT_USED"} if results[0].anatomy.levels.anchor == "user" else frozenset()
+        kept = [flag for flag in earlier if flag.code not in settled]
+        compared = compare_measured(results, radiotherapy, config, recorder, [*kept, *lost])
         write_compared(compared, folder, config, recorder)
         for visit in range(1, len(results) + 1):
             _keep_masks(visit_folder(out, visit), visit_folder(folder, visit), naming)
@@ -178,17 +187,24 @@ def _measure_folder(
         sources = read_sources(folder / "dicom")
     edited = edited_masks(manifest, masks)
     study = recorded_study(measurements, manifest, images, sources)
-    # What spoke against measuring is said anew, of the masks as they are now.
-    said = _NOT_MEASURED | (_SETTLED if naming.named or "levels" in edited else frozenset())
-    earlier = tuple(flag for flag in study.flags if flag.code not in said)
+    settled = _settled(masks, edited, naming)
+    earlier = tuple(flag for flag in study.flags if flag.code not in settled)
     study = replace(study, flags=(*earlier, *_edited_flag(edited)))
     anatomy = naming.apply(_anatomy(measurements, stored, masks, edited))
-    mass = _mass(anatomy, config, measurements, masks)
+    mass = _mass(anatomy, config, measurements, _shown(measurements, masks, edited))
     with recorder.stage("measure", visit):
         prepared = Prepared(study, images, manifest.primary, anatomy, mass)
         result = measure_prepared(prepared, config, measurements.series)
     recorder.flag_codes("measure", result.measurements.quality.flags, visit)
     return result
+
+
+def _settled(masks: Masks, edited: Collection[str], naming: _Naming) -> frozenset[str]:
+    """Codes of earlier findings that no longer hold."""
+    # What spoke against measuring is said anew, of the masks as they are now.
+    levels = _SETTLED if naming.named or "levels" in edited else frozenset()
+    mass = _DRAWN_INSTEAD if "mass" in edited and masks.mass.array.any() else frozenset()
+    return _NOT_MEASURED | levels | mass
 
 
 def _edited_flag(edited: Collection[str]) -> tuple[Flag, ...]:
@@ -199,8 +215,7 @@ def _edited_flag(edited: Collection[str]) -> tuple[Flag, ...]:
 
 
 def _anatomy(measurements: Measurements, stored: TissueMap, masks: Masks, edited: Collection[str]) -> Anatomy:
-    assessed = measurements.mass.status != "not_assessable"
-    tissues = corrected_tissues(stored, masks, edited, mass_assessed=assessed)
+    tissues = corrected_tissues(stored, masks, edited, mass_assessed=_assessed(measurements))
     levels = corrected_levels(masks.levels) if "levels" in edited else recorded_levels(measurements.levels)
     # Whoever corrected a mask vouches for what it shows.
     refusals = () if edited else tuple(flag for flag in measurements.quality.flags if flag.code in _NOT_MEASURED)
@@ -209,14 +224,28 @@ def _anatomy(measurements: Measurements, stored: TissueMap, masks: Masks, edited
     return Anatomy(tissues, centreline, levels, masks.levels, measurements.software.model_sha256, flags)
 
 
-def _mass(anatomy: Anatomy, config: Config, measurements: Measurements, masks: Masks) -> Mass:
-    """Find the mass that the mask shows: a person or the first run has already accepted it."""
-    shown = bool(masks.mass.array.any())
-    settings = accept_any(config.mass) if shown else config.mass
-    mass = find_mass(anatomy.tissues, anatomy.centreline, settings)
+def _assessed(measurements: Measurements) -> bool:
+    return measurements.mass.status != "not_assessable"
+
+
+def _shown(measurements: Measurements, masks: Masks, edited: Collection[str]) -> NDArray[np.bool_]:
+    """Where the masks show a mass: a person or the first run has already accepted it."""
+    mass = masks.mass.array > 0
+    if "anatomy" in edited and _assessed(measurements):
+        # Mass that was drawn there; what the first run turned down has no coverage left.
+        mass |= np.isin(masks.anatomy.array, (Tissue.MASS_CANAL, Tissue.MASS_OUTSIDE))
+    return mass
+
+
+def _mass(anatomy: Anatomy, config: Config, measurements: Measurements, shown: NDArray[np.bool_]) -> Mass:
+    """Describe the mass that the masks show; where they show none, look for one."""
+    if shown.any():
+        mass = shown_mass(anatomy.tissues, anatomy.centreline, shown)
+    else:
+        mass = find_mass(anatomy.tissues, anatomy.centreline, config.mass)
     if anatomy.centreline is None:
         # The anatomy says why.
         return replace(mass, flags=())
     codes = {flag.code for flag in measurements.quality.flags}
     unknown = tuple(flag for flag in (MASS_NOT_REQUESTED, MASS_NOT_OUTLINED) if flag.code in codes)
-    return mass if shown or not unknown else replace(mass, status="not_assessable", flags=unknown)
+    return mass if shown.any() or not unknown else replace(mass, status="not_assessable", flags=unknown)

@@ -44,8 +44,8 @@ _CODES: dict[str, tuple[str, ...]] = {
     "enhancement_ratio": ("SIGNAL_NOT_ALIGNED", "NO_POST_CONTRAST"),
 }
 _SEQUENCES = {
-    "t1_to_marrow": ({"T1"}, "no T1 sequence used"),
-    "t2_to_marrow": ({"T2"}, "no sagittal T2 sequence used"),
+    "t1_to_marrow": ("sagittal_t1", "T1"),
+    "t2_to_marrow": ("sagittal_t2", "T2"),
 }
 
 
@@ -70,10 +70,12 @@ def why_missing(field: str, measured: Measurements) -> str:
     if measured.mass.status == "not_found":
         return "no mass found"
     if field in _SEQUENCES:
-        weightings, text = _SEQUENCES[field]
-        sagittal = {series.weighting for series in measured.series if series.used and series.plane == "sagittal"}
-        if sagittal.isdisjoint(weightings):
-            return text
+        role, weighting = _SEQUENCES[field]
+        used = [s for s in measured.series if s.used and s.role == role and s.weighting == weighting]
+        if not used:
+            return f"no sagittal {weighting} sequence used"
+        if used[0].fat_suppressed:
+            return f"the sagittal {weighting} is fat-suppressed"
     if field == "enhancement_ratio" and not any(s.used and s.contrast_enhanced for s in measured.series):
         return "no post-contrast sequence used"
     errors = [flag.code for flag in measured.quality.flags if flag.severity == "error"]

@@ -1,7 +1,9 @@
 import pytest
 
+from spinemri.followup import compare_results
+from spinemri.followup.paired import PairedEstimate, combined
 from spinemri.followup.yardsticks import RECIST_SPHERE_VOLUME_PERCENT, longest_diameter_mm, yardsticks
-from spinemri.measure.record import ExtentRecord
+from spinemri.measure.record import ExtentRecord, FlagRecord
 
 
 def of_length(make, length_mm):
@@ -61,3 +63,53 @@ def test_a_mass_that_the_field_of_view_cuts_has_no_longest_diameter(make):
     masses = [of_length(make, 88.0), of_length(make, 50.0).model_copy(update={"truncated": True})]
     assert yardsticks(masses, None)["recist_1_1_diameter"] is None
     assert yardsticks([*masses, of_length(make, 86.0)], None)["recist_1_1_diameter"] == "stable"
+
+
+@pytest.mark.parametrize(
+    ("masses", "expected"),
+    [
+        ((30, None, 20), "progression"),
+        ((30, None, 3), "progression"),  # whatever its size
+        ((30, "cut", 20), "response"),
+        ((30, "not compared", 20), "response"),
+        ((None, 20, 30), None),  # without a baseline diameter
+        ((30, 20, None), None),
+    ],
+)
+def test_a_sole_lesion_that_is_seen_again_is_progression(make, masses, expected):
+    others = {None: make.mass(None), "cut": make.mass(None, truncated=True), "not compared": None}
+    records = [others[size] if size in others else _thin(make, size) for size in masses]
+    assert yardsticks(records, None)["recist_1_1_diameter"] == expected
+
+
+def _thin(make, length_mm):
+    return of_length(make, length_mm).model_copy(update={"max_ap_mm": 1.0, "max_transverse_mm": 1.0})
+
+
+def _recist_after(make, length_mm, **between):
+    """RECIST of 90, something between, and a last length."""
+    return compare_results(
+        [
+            make.result(of_length(make, 90)),
+            make.result(date="2024-04-01", **between),
+            make.result(of_length(make, length_mm), date="2024-06-01"),
+        ],
+        None,
+    ).timepoints[2].yardsticks["recist_1_1_diameter"]  # fmt: skip
+
+
+@pytest.mark.parametrize(
+    "unfit",
+    [{"patient": "another"}, {"flags": (FlagRecord(code="VISITS_DO_NOT_MATCH", message="", severity="error"),)}, {}],
+    ids=["another patient", "does not match", "fit"],
+)
+def test_only_visits_that_can_be_compared_have_a_smallest_diameter(make, unfit):
+    found = _recist_after(make, 80, mass=of_length(make, 40), **unfit)
+    assert found == ("stable" if unfit else "progression")
+
+
+def test_a_mass_that_one_outline_misses_is_not_gone(make, monkeypatch):
+    assert _recist_after(make, 80, mass=make.mass(None)) == "progression"
+    still_there = combined([PairedEstimate("boundary_shift", -0.1, 0.3)])
+    monkeypatch.setattr("spinemri.followup.compare.paired_change", lambda *_, **__: still_there)
+    assert _recist_after(make, 80, mass=make.mass(None)) == "stable"

@@ -9,7 +9,7 @@ from shapes import ellipsoid, oblique_affine
 from spinemri.anatomy.model import Centreline, TissueMap
 from spinemri.config import MassSettings
 from spinemri.mass.existence import existence_probability
-from spinemri.mass.find import find_mass
+from spinemri.mass.find import find_mass, shown_mass
 from spinemri.mass.uncertainty import sampling_log_sd, surface_area_mm2
 from spinemri.nomenclature import Tissue
 from spinemri.volume import Volume
@@ -68,6 +68,29 @@ def test_a_part_without_a_core_is_no_mass_even_if_anything_is_accepted() -> None
     assert not mass.mask.array[:, :, :40].any()
 
 
+def test_what_a_mask_shows_counts_whatever_its_size_and_place() -> None:
+    one_voxel = np.zeros(SHAPE)
+    one_voxel[7, 55, 30] = 1.0
+    distant = _ellipsoid((7, 4, 80), (7, 4, 12))
+    tissues = _tissues(MASS_CANAL=one_voxel, MASS_OUTSIDE=distant)
+    centreline = _centreline(AFFINE)
+    assert find_mass(tissues, centreline, MassSettings(minimum_volume_ml=0.0)).status == "not_found"
+    mass = shown_mass(tissues, centreline, one_voxel + distant > 0)
+    assert mass.status == "measured"
+    np.testing.assert_array_equal(mass.mask.array, np.select([one_voxel > 0, distant >= 0.5], [8, 9]))
+    assert mass.probability.array.sum() == pytest.approx((one_voxel + distant).sum(), rel=1e-5)
+
+
+def test_what_a_mask_does_not_show_does_not_count() -> None:
+    shown, hidden = _ellipsoid((7, 55, 40), (7, 5, 10)), _ellipsoid((7, 55, 110), (7, 5, 10))
+    tissues, centreline = _tissues(MASS_CANAL=shown + hidden), _centreline(AFFINE)
+    mass = shown_mass(tissues, centreline, shown >= 0.5)
+    np.testing.assert_array_equal(mass.mask.array > 0, shown >= 0.5)
+    # A mask over what holds no mass shows none.
+    assert shown_mass(_tissues(MASS_CANAL=0.4 * shown), centreline, shown > 0).status == "not_found"
+    assert shown_mass(tissues, None, shown > 0).flags[0].code == "NO_CANAL"
+
+
 def test_mass_outside_the_canal_is_foraminal_near_it_and_paravertebral_beyond() -> None:
     inside = _ellipsoid((7, 55, 80), (6, 5, 20))
     beside = _ellipsoid((11, 55, 80), (7, 5, 12)) * (inside == 0)
@@ -105,19 +128,32 @@ def test_existence_grows_with_coverage_and_is_known_without_a_mass_too() -> None
     centreline, settings = _centreline(AFFINE), MassSettings()
     shape = _ellipsoid((7, 55, 80), (7, 5, 30))
     sure, faint, nothing = (
-        find_mass(_tissues(MASS_CANAL=share * shape), centreline, settings) for share in (1.0, 0.45, 0.0)
+        find_mass(_tissues(MASS_CANAL=share * shape), centreline, settings) for share in (1.0, 0.52, 0.0)
     )
     assert (sure.status, faint.status, nothing.status) == ("measured", "not_found", "not_found")
     assert sure.existence > 0.9
     assert 0.1 > faint.existence > nothing.existence == 0.0
 
 
+def test_what_cannot_count_says_nothing_of_existence() -> None:
+    centreline, settings = _centreline(AFFINE), MassSettings()
+    speck = _ellipsoid((7, 55, 40), (4, 2.5, 4))
+    hesitation = 0.52 * _ellipsoid((7, 55, 100), (7, 5, 20))
+    alone, both, coreless = (
+        find_mass(_tissues(MASS_CANAL=part), centreline, settings)
+        for part in (speck, speck + hesitation, 0.45 * _ellipsoid((7, 55, 80), (7, 5, 30)))
+    )
+    assert [mass.status for mass in (alone, both, coreless)] == ["not_found"] * 3
+    assert alone.existence == coreless.existence == 0.0
+    assert both.existence == find_mass(_tissues(MASS_CANAL=hesitation), centreline, settings).existence > 0.0
+
+
 def test_a_large_hesitation_is_no_likelier_than_a_small_one() -> None:
     assert existence_probability(0.5) < 0.1
     assert existence_probability(0.5) < existence_probability(0.6) < existence_probability(0.7)
     small, large = (
-        find_mass(_tissues(MASS_CANAL=0.45 * _ellipsoid((7, 55, 80), radii)), _centreline(AFFINE), MassSettings())
-        for radii in ((4, 2.5, 4), (7, 5, 30))
+        find_mass(_tissues(MASS_CANAL=0.52 * _ellipsoid((7, 55, 80), radii)), _centreline(AFFINE), MassSettings())
+        for radii in ((7, 5, 10), (7, 5, 30))
     )
     assert large.existence == pytest.approx(small.existence, abs=0.01)
 

@@ -3,7 +3,7 @@
 import numpy as np
 import pytest
 
-from spinemri.intake.model import Role, Weighting
+from spinemri.intake.model import Plane, Role, Stack, Weighting
 from spinemri.measure import measure_study
 from spinemri.measure.record import SignalRecord
 from spinemri.measure.signal import without_stand_in
@@ -33,11 +33,28 @@ def test_ratios_to_marrow_and_enhancement_against_the_cord(patient):
     assert not result.flags
 
 
-def test_a_stand_in_for_the_t2_gives_no_ratio_on_t2():
+def stack(weighting, *, fat_suppressed):
+    grid = Grid((5, 8, 8), np.diag([4.0, 0.8, 0.8, 1.0]))
+    return Stack("s", "", "", Plane.SAGITTAL, weighting, fat_suppressed, False, "", grid, "", "", lambda: None)
+
+
+@pytest.mark.parametrize(
+    ("t1", "t2", "wanted"),
+    [
+        ((Weighting.T1, False), (Weighting.T2, False), (1.1, 1.2)),
+        ((Weighting.T1, None), (Weighting.T2, None), (1.1, 1.2)),
+        ((Weighting.T1, False), (Weighting.STIR, True), (1.1, None)),
+        ((Weighting.T1, False), (Weighting.T2, True), (1.1, None)),
+        ((Weighting.T1, True), (Weighting.T2, False), (None, 1.2)),
+    ],
+    ids=["plain", "unknown", "STIR", "T2 fat-suppressed", "T1 fat-suppressed"],
+)
+def test_a_stand_in_gives_no_ratio_to_marrow(t1, t2, wanted):
     signal = SignalRecord(t1_to_marrow=1.1, t2_to_marrow=1.2, enhancement_ratio=1.5)
-    assert without_stand_in(signal, Weighting.T2) == signal
-    wanted = SignalRecord(t1_to_marrow=1.1, t2_to_marrow=None, enhancement_ratio=1.5)
-    assert without_stand_in(signal, Weighting.STIR) == wanted
+    found = without_stand_in(signal, *(stack(w, fat_suppressed=fs) for w, fs in (t1, t2)))
+    assert (found.t1_to_marrow, found.t2_to_marrow) == wanted
+    # The cord holds no fat.
+    assert found.enhancement_ratio == 1.5
 
 
 def test_a_stack_on_another_grid_is_resampled(patient):

@@ -103,6 +103,61 @@ def test_an_edited_tissue_is_taken_as_drawn(stored: TissueMap, masks: Masks) -> 
     np.testing.assert_array_equal(tissues.coverage[:, ~changed], stored.coverage[:, ~changed])
 
 
+def test_mass_put_on_the_other_side_of_the_wall_moves_with_its_partial_volume(stored: TissueMap, masks: Masks) -> None:
+    below = np.broadcast_to(np.arange(masks.mass.shape[2]) > 110, masks.mass.shape)
+    edited = np.where(below & (masks.mass.array > 0), Tissue.MASS_OUTSIDE, masks.mass.array).astype(np.uint8)
+    tissues = corrected_tissues(stored, replace(masks, mass=masks.mass.with_array(edited)), edited=("mass",))
+    moved, stayed = edited == Tissue.MASS_OUTSIDE, edited == Tissue.MASS_CANAL
+    assert moved.any()
+    assert stayed.any()
+    assert not tissues.coverage[Tissue.MASS_CANAL][moved].any()
+    shell = (edited == 0) & (stored.fraction(*MASS).array > 0)
+    # Slice and row beside the cut have neighbours on either side.
+    clear = np.abs(np.arange(edited.shape[2]) - 110) > 3
+    assert not tissues.coverage[Tissue.MASS_CANAL][shell & below & clear].any()
+    assert not tissues.coverage[Tissue.MASS_OUTSIDE][~below & clear].any()
+    # Nothing but the side of the wall has changed.
+    np.testing.assert_allclose(tissues.fraction(*MASS).array, stored.fraction(*MASS).array, atol=1e-5)
+    others = [tissue for tissue in Tissue if tissue not in MASS]
+    np.testing.assert_allclose(tissues.coverage[others], stored.coverage[others], atol=1e-5)
+    outside = replace(stored, coverage=tissues.coverage)
+    back = np.where(edited > 0, Tissue.MASS_CANAL, 0).astype(np.uint8)
+    again = corrected_tissues(outside, replace(masks, mass=masks.mass.with_array(back)), edited=("mass",))
+    assert not again.coverage[Tissue.MASS_OUTSIDE][moved].any()
+
+
+@pytest.mark.parametrize("edited", [("anatomy",), ("anatomy", "mass")])
+def test_mass_made_another_tissue_is_that_tissue(stored: TissueMap, masks: Masks, edited: tuple[str, ...]) -> None:
+    mass, drawn = masks.mass.array.copy(), masks.anatomy.array.copy()
+    became_cord = (mass > 0) & (np.arange(mass.shape[2]) > 110)
+    faint = (mass == 0) & (stored.fraction(*MASS).array > 0) & (np.arange(mass.shape[2]) < 90)
+    drawn[became_cord | faint] = Tissue.CORD
+    added = (5, 20, 10)
+    if "mass" in edited:
+        # Elsewhere, and what both masks claim is the mass's.
+        mass[added] = Tissue.MASS_OUTSIDE
+        drawn[added] = Tissue.CORD
+    both = replace(masks, mass=masks.mass.with_array(mass), anatomy=masks.anatomy.with_array(drawn))
+    tissues = corrected_tissues(stored, both, edited)
+    assert faint.any()
+    changed = (became_cord | faint) & (drawn != stored.labels.array)
+    assert (changed & became_cord).any()
+    assert (tissues.coverage[Tissue.CORD][changed] == 1.0).all()
+    assert tissues.coverage[Tissue.MASS_OUTSIDE][added] == float("mass" in edited)
+    kept = (masks.mass.array > 0) & ~became_cord
+    np.testing.assert_array_equal(tissues.coverage[:, kept], stored.coverage[:, kept])
+
+
+@pytest.mark.parametrize("tissue", MASS)
+def test_mass_drawn_among_the_tissues_is_mass(stored: TissueMap, masks: Masks, tissue: Tissue) -> None:
+    drawn = masks.anatomy.array.copy()
+    drawn[6, 38:44, 100] = tissue
+    tissues = corrected_tissues(stored, replace(masks, anatomy=masks.anatomy.with_array(drawn)), edited=("anatomy",))
+    changed = drawn != masks.anatomy.array
+    assert changed.any()
+    assert (tissues.coverage[tissue][changed] == 1.0).all()
+
+
 def test_an_emptied_mask_is_no_mass(stored: TissueMap, masks: Masks) -> None:
     empty = masks.mass.with_array(np.zeros(masks.mass.shape, dtype=np.uint8))
     tissues = corrected_tissues(stored, replace(masks, mass=empty), edited=("mass",))

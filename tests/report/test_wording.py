@@ -142,12 +142,22 @@ def test_a_reason_is_the_finding_that_explains_it(result):
     assert why_missing("mcc_percent", measured) == "see MCC_REFERENCE_MISSING"
     assert why_missing("canal_area_mm2", measured) == "see CANAL_UNKNOWN"
     bare = measured.model_copy(update={"series": (), "quality": QualityRecord()})
-    assert why_missing("t1_to_marrow", bare) == "no T1 sequence used"
+    assert why_missing("t1_to_marrow", bare) == "no sagittal T1 sequence used"
     assert why_missing("t2_to_marrow", bare) == "no sagittal T2 sequence used"
     axial = tuple(series for series in measured.series if series.plane == "axial")
     assert {series.weighting for series in axial if series.used} == {"T2"}
     assert why_missing("t2_to_marrow", bare.model_copy(update={"series": axial})) == "no sagittal T2 sequence used"
     assert why_missing("enhancement_ratio", bare) == "no post-contrast sequence used"
+
+
+@pytest.mark.parametrize(("role", "weighting"), [("sagittal_t1", "T1"), ("sagittal_t2", "T2")])
+def test_a_ratio_to_marrow_is_missing_where_fat_is_suppressed(result, role, weighting):
+    only = result.measurements.series[0].model_copy(
+        update={"role": role, "weighting": weighting, "fat_suppressed": True, "used": True}
+    )
+    measured = result.measurements.model_copy(update={"series": (only,), "quality": QualityRecord()})
+    wanted = f"the sagittal {weighting} is fat-suppressed"
+    assert why_missing(f"{weighting.lower()}_to_marrow", measured) == wanted
 
 
 def test_change_rows_hold_interval_verdict_and_yardsticks(comparison):
