@@ -5,10 +5,11 @@ Run from the checkout::
     SPINEMRI_DATA=../shared/data python benchmarks/segmentation.py
     SPINEMRI_DATA=../shared/data python benchmarks/segmentation.py --set spider_t2 --limit 1
 
-Every scan is read as NIfTI, segmented, and compared on its own grid with what its set outlines; a tissue is where it
-is the most likely one, as in ``anatomy_dseg``. Sets that outline a few levels are compared between their outermost
-labelled slices and heights. Calibration counts voxels within 10 mm of what is outlined. ``spider_t2`` may be trained
-on except for the scans used here; all other sets are for evaluation only, the cords 11 and 21 among them.
+Every scan is read as NIfTI, segmented, the border of its cord settled, and compared on its own grid with what its set
+outlines; a tissue is where it is the most likely one, as in ``anatomy_dseg``. Sets that outline a few levels are
+compared between their outermost labelled slices and heights. Calibration counts voxels within 10 mm of what is
+outlined. ``spider_t2`` may be trained on except for the scans used here; all other sets are for evaluation only, the
+cords 11 and 21 among them.
 """
 
 from __future__ import annotations
@@ -25,6 +26,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from spinemri.anatomy.cord import settle_cord
 from spinemri.anatomy.model import TissueMap
 from spinemri.anatomy.network import model_sha256, segment
 from spinemri.nomenclature import Tissue
@@ -185,6 +187,7 @@ def measure(data_set: DataSet, case: Case) -> tuple[list[Score], float]:
     image, labels = load_nifti(case.image), load_nifti(case.labels).array
     began = time.monotonic()
     tissues = segment(image, case.weighting, fat_suppressed=False, contrast_enhanced=False)
+    tissues = settle_cord(tissues, image)
     seconds = time.monotonic() - began
     outlined = np.isin(labels, [number for structure in data_set.structures for number in structure.ids])
     region = np.ones(labels.shape, dtype=bool) if data_set.whole else labelled_extent(outlined)

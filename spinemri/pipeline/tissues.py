@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
+from spinemri.anatomy.cord import settle_cord
 from spinemri.anatomy.model import TissueMap
 from spinemri.intake.model import Role, Stack, Study
 from spinemri.mass.second_look import SequenceImage, networks_sha256
@@ -77,11 +78,15 @@ def _weights(options: Options) -> dict[Role, float]:
 
 
 def _segmented(study: Study, images: Mapping[Role, Volume], used: Sequence[Role], options: Options) -> TissueMap:
-    """Segment these sagittal stacks, fuse, and look for the mass once more in all of them together."""
+    """Segment these sagittal stacks, fuse, look for the mass in all of them together, and settle the cord's border."""
     stacks = {role: (images[role], stack_of(study, role)) for role in used}
     tissues = segment_study(stacks, used[0], _weights(options))
-    if not options.with_mass:
-        return tissues
+    if options.with_mass:
+        tissues = _with_mass(tissues, stacks, options)
+    return settle_cord(tissues, images[used[0]])
+
+
+def _with_mass(tissues: TissueMap, stacks: Mapping[Role, tuple[Volume, Stack]], options: Options) -> TissueMap:
     shown = [
         SequenceImage(image, stack.weighting.value, stack.fat_suppressed, stack.contrast_enhanced)
         for image, stack in stacks.values()
