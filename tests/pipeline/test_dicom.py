@@ -16,7 +16,7 @@ from written_study import WrittenStudy, image_of, write_spine
 
 from spinemri.cli import app
 from spinemri.cli.values import parse_level
-from spinemri.config import Config, MassSettings, ReportSettings
+from spinemri.config import Config, ReportSettings
 from spinemri.errors import InputError
 from spinemri.intake.model import Role, Weighting
 from spinemri.pipeline import Options, Recorder, remeasure, run_study
@@ -71,10 +71,9 @@ def test_objects_are_written_by_default(out: Path) -> None:
     assert logged(out) == ["start", "done"]
 
 
-def test_no_object_shows_a_mass_that_was_not_accepted(written: WrittenStudy, options: Options, tmp_path: Path) -> None:
-    strict = TABLES_ONLY.model_copy(update={"mass": MassSettings(minimum_volume_ml=20.0)})
-    result = run_study(written.folder, tmp_path / "out", replace(options, config=strict))
-    assert result.measurements.mass.status == "not_found"
+def test_no_object_shows_a_mass_that_was_not_asked_for(written: WrittenStudy, options: Options, tmp_path: Path) -> None:
+    result = run_study(written.folder, tmp_path / "out", replace(options, with_mass=False))
+    assert result.measurements.mass.status == "not_assessable"
     assert not (tmp_path / "out" / "dicom" / "mass_seg.dcm").exists()
     anatomy = pydicom.dcmread(tmp_path / "out" / "dicom" / "anatomy_seg.dcm", stop_before_pixels=True)
     labels = {segment.SegmentLabel for segment in anatomy.SegmentSequence}
