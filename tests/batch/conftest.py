@@ -1,10 +1,22 @@
 """A cohort of stand-ins in a folder of its own."""
 
+import gc
+import warnings
+from collections.abc import Iterator
 from pathlib import Path
 
 import batch_work
 import pytest
 from batch_bench import Bench
+
+
+@pytest.fixture(autouse=True, scope="package")
+def _connections_to_killed_schedulers() -> Iterator[None]:
+    """Clear away what distributed leaves open when its other end is killed, before other tests are blamed for it."""
+    yield
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore", ResourceWarning)
+        gc.collect()
 
 
 @pytest.fixture
