@@ -66,13 +66,10 @@ def find_mass(tissues: TissueMap, centreline: Centreline | None, settings: MassT
     if centreline is None:
         return _nothing(tissues, "not_assessable", 0.0, (_no_canal(),))
     coverage = tissues.fraction(*_MASS)
-    large = [
-        candidate
-        for candidate in candidates(coverage, centreline)
-        if candidate.core_ml > 0.0 and candidate.volume_ml >= settings.minimum_volume_ml
-    ]
+    found = candidates(coverage, centreline)
+    large = [candidate for candidate in found if candidate.volume_ml >= settings.minimum_volume_ml]
     best = max((candidate.existence for candidate in large), default=0.0)
-    kept = [candidate for candidate in large if candidate.existence >= settings.existence_threshold]
+    kept = [part for part in large if part.core_ml > 0.0 and part.existence >= settings.existence_threshold]
     return _describe(tissues, coverage, kept, centreline, best)
 
 

@@ -135,7 +135,7 @@ def test_existence_grows_with_coverage_and_is_known_without_a_mass_too() -> None
     assert 0.1 > faint.existence > nothing.existence == 0.0
 
 
-def test_what_cannot_count_says_nothing_of_existence() -> None:
+def test_specks_say_nothing_of_existence_and_hesitation_little() -> None:
     centreline, settings = _centreline(AFFINE), MassSettings()
     speck = _ellipsoid((7, 55, 40), (4, 2.5, 4))
     hesitation = 0.52 * _ellipsoid((7, 55, 100), (7, 5, 20))
@@ -144,7 +144,7 @@ def test_what_cannot_count_says_nothing_of_existence() -> None:
         for part in (speck, speck + hesitation, 0.45 * _ellipsoid((7, 55, 80), (7, 5, 30)))
     )
     assert [mass.status for mass in (alone, both, coreless)] == ["not_found"] * 3
-    assert alone.existence == coreless.existence == 0.0
+    assert alone.existence == 0.0 < coreless.existence < 0.05
     assert both.existence == find_mass(_tissues(MASS_CANAL=hesitation), centreline, settings).existence > 0.0
 
 
