@@ -54,7 +54,7 @@ def study() -> list[tuple[Volume, SequenceParameters]]:
 
 
 def once() -> None:
-    """Segment, fuse and settle the cord's border, and find the mass; print seconds of both, the peak in GiB and the volume in ml."""
+    """Segment, settle the cord, and find the mass; print seconds of both, the peak in GiB and the volume in ml."""
     series, settings = study(), Config().mass
     seconds: dict[str, float] = {}
     networks_sha256()
