@@ -66,10 +66,11 @@ def find_mass(tissues: TissueMap, centreline: Centreline | None, settings: MassT
     if centreline is None:
         return _nothing(tissues, "not_assessable", 0.0, (_no_canal(),))
     coverage = tissues.fraction(*_MASS)
-    found = candidates(coverage, centreline)
-    large = [candidate for candidate in found if candidate.volume_ml >= settings.minimum_volume_ml]
-    best = max((candidate.existence for candidate in large), default=0.0)
-    kept = [part for part in large if part.core_ml > 0.0 and part.existence >= settings.existence_threshold]
+    found = list(candidates(coverage, centreline))
+    # A speck too small to be reported still speaks of a mass: without specks fewer are told from healthy canals.
+    best = max((candidate.existence for candidate in found), default=0.0)
+    large = [part for part in found if part.core_ml > 0.0 and part.volume_ml >= settings.minimum_volume_ml]
+    kept = [part for part in large if part.existence >= settings.existence_threshold]
     return _describe(tissues, coverage, kept, centreline, best)
 
 

@@ -39,7 +39,7 @@ class Mass:
     truncated : bool
         The mass reaches the edge of the field of view.
     existence : float
-        Probability that there is a mass at all: of the likeliest part that has the minimum volume, else 0.
+        Probability that there is a mass at all: of the likeliest part, reported or not.
     volume_log_sd : float
         Standard deviation of the natural logarithm of the volume; 0 where there is no mass.
     """
