@@ -37,7 +37,7 @@ def settle_cord(tissues: TissueMap, image: Volume) -> TissueMap:
 
     The sum of cord and sac stays, and so does everything that the network is sure of. At heights where too little of
     either is sure, or where their signals do not differ by four standard deviations, nothing changes: beside a mass
-    that leaves no fluid, and on most T1 images.
+    that leaves no fluid, for one.
 
     Parameters
     ----------
