@@ -64,7 +64,7 @@ def find_mass(tissues: TissueMap, centreline: Centreline | None, settings: MassT
     Mass
     """
     if centreline is None:
-        return _nothing(tissues, "not_assessable", 0.0, (_no_canal(),))
+        return _without_canal(tissues)
     coverage = tissues.fraction(*_MASS)
     found = list(candidates(coverage, centreline))
     # A speck too small to be reported still speaks of a mass: without specks fewer are told from healthy canals.
@@ -93,7 +93,7 @@ def shown_mass(tissues: TissueMap, centreline: Centreline | None, mask: NDArray[
     Mass
     """
     if centreline is None:
-        return _nothing(tissues, "not_assessable", 0.0, (_no_canal(),))
+        return _without_canal(tissues)
     coverage = tissues.fraction(*_MASS)
     core = mask & (coverage.array >= _CORE)
     kept = [candidate for candidate in _parts(coverage) if core[candidate.box][candidate.part].any()]
@@ -237,8 +237,9 @@ def _touches_edge(kept: NDArray[np.bool_]) -> bool:
     return any(bool(face.any()) for face in faces)
 
 
-def _no_canal() -> Flag:
-    return Flag("NO_CANAL", "No spinal canal was found, so no mass can be looked for.", Severity.ERROR)
+def _without_canal(tissues: TissueMap) -> Mass:
+    flag = Flag("NO_CANAL", "No spinal canal was found, so no mass can be looked for.", Severity.ERROR)
+    return _nothing(tissues, "not_assessable", 0.0, (flag,))
 
 
 def _edge_flag() -> Flag:

@@ -27,13 +27,6 @@ def options(baseline: WrittenStudy) -> Options:
     return Options(config=config, labels=(baseline.labels,), levels=(parse_level(baseline.level),))
 
 
-@pytest.fixture(scope="module")
-def measured(baseline: WrittenStudy, options: Options, tmp_path_factory: pytest.TempPathFactory) -> Path:
-    out = tmp_path_factory.mktemp("run") / "out"
-    run_study(baseline.folder, out, options)
-    return out
-
-
 @pytest.fixture
 def copy(measured: Path, tmp_path: Path) -> Path:
     return Path(shutil.copytree(measured, tmp_path / "out"))

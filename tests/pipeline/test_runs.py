@@ -45,13 +45,6 @@ def options(baseline: WrittenStudy) -> Options:
 
 
 @pytest.fixture(scope="module")
-def measured(baseline: WrittenStudy, options: Options, tmp_path_factory: pytest.TempPathFactory) -> Path:
-    out = tmp_path_factory.mktemp("run") / "out"
-    run_study(baseline.folder, out, options)
-    return out
-
-
-@pytest.fixture(scope="module")
 def compared(
     baseline: WrittenStudy, followup: WrittenStudy, options: Options, tmp_path_factory: pytest.TempPathFactory
 ) -> Path:
