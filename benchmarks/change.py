@@ -20,51 +20,37 @@ import argparse
 import json
 import sys
 import time
+from collections.abc import Sequence
 from concurrent.futures import ProcessPoolExecutor
 from pathlib import Path
 from typing import Any
 
-from change_pairs import PairRecipe, draw_pair, make_studies
+from change_pairs import draw_pair, make_studies
 
-from spinemri.followup.record import Comparison
+from spinemri.intake.model import Study
 from spinemri.mass.second_look import networks_sha256
 from spinemri.mass.uncertainty import surface_area_mm2
-from spinemri.measure.result import StudyResult
 from spinemri.pipeline import Options, Recorder
 from spinemri.pipeline.compare import compare_measured, measure_visits
 
 FIRST_HELD_OUT = 5000
 
 
-def compared(pair: PairRecipe) -> tuple[tuple[StudyResult, ...], Comparison]:
-    """Measure and compare both visits as `spinemri compare` does."""
-    options, recorder = Options(), Recorder()
-    results, failures = measure_visits(make_studies(pair), options, recorder)
-    outcome = compare_measured(results, None, options.config, recorder, failures)
-    return outcome.results, outcome.comparison
-
-
-def pair_record(seed: int) -> dict[str, Any]:
-    """Draw, acquire, measure and compare one pair; everything that the tables need."""
+def compared(studies: Sequence[Study]) -> dict[str, Any]:
+    """Measure and compare two visits as `spinemri compare` does; everything that the tables need of it."""
     started = time.process_time()
-    pair = draw_pair(seed)
-    results, comparison = compared(pair)
+    options, recorder = Options(), Recorder()
+    measured, failures = measure_visits(studies, options, recorder)
+    outcome = compare_measured(measured, None, options.config, recorder, failures)
+    comparison = outcome.comparison
     later = comparison.timepoints[1]
     return {
-        "seed": seed,
-        "kind": pair.kind,
-        "change_percent": pair.change_percent,
-        "volumes_ml": pair.volumes_ml,
-        "pitch_mm": pair.pitch_mm,
-        "shape": pair.mass.shape,
-        "levels": f"{pair.mass.from_level}-{pair.mass.to_level}",
-        "compression": pair.mass.compression,
         "measured_ml": [point.volume_ml for point in comparison.timepoints],
         "measured_ci95_ml": [point.volume_ci95_ml for point in comparison.timepoints],
         "unpaired": [later.change_percent, later.change_ci95_percent],
         "paired": [later.paired_change_percent, later.paired_change_ci95_percent],
         "estimates": {e.method: [e.change_percent, e.change_ci95_percent] for e in later.paired_estimates},
-        "surface_mm2": [surface_area_mm2(result.mass.probability) for result in results],
+        "surface_mm2": [surface_area_mm2(result.mass.probability) for result in outcome.results],
         "smallest_detectable_percent": later.smallest_detectable_change_percent,
         "verdict": later.verdict,
         "basis": later.verdict_basis,
@@ -73,16 +59,34 @@ def pair_record(seed: int) -> dict[str, Any]:
     }
 
 
+def pair_record(seed: int) -> dict[str, Any]:
+    """Draw, acquire, measure and compare one generated pair."""
+    pair = draw_pair(seed)
+    drawn = {
+        "seed": seed,
+        "kind": pair.kind,
+        "change_percent": pair.change_percent,
+        "volumes_ml": pair.volumes_ml,
+        "pitch_mm": pair.pitch_mm,
+        "shape": pair.mass.shape,
+        "levels": f"{pair.mass.from_level}-{pair.mass.to_level}",
+        "compression": pair.mass.compression,
+    }
+    return drawn | compared(make_studies(pair))
+
+
 def store(folder: Path, seed: int) -> str:
     """Make a pair's record unless it is there; return a line about it."""
     path = folder / f"{seed}.json"
-    if path.exists():
-        return ""
-    record = pair_record(seed)
+    return keep(path, pair_record(seed)) if not path.exists() else ""
+
+
+def keep(path: Path, record: dict[str, Any]) -> str:
+    """Write a record; return a line about it."""
     partial = path.with_suffix(".part")
     partial.write_text(json.dumps(record))
     partial.replace(path)
-    return f"{seed}: true {record['change_percent']:+.1f} %, {record['verdict']}, {record['cpu_s']} s"
+    return f"{path.stem}: true {record['change_percent']:+.1f} %, {record['verdict']}, {record['cpu_s']} s"
 
 
 def run(folder: Path, seeds: range, workers: int) -> None:

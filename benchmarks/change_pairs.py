@@ -18,7 +18,7 @@ from spinemri.phantom.sampling import random_mass, random_sequence, random_spine
 from spinemri.phantom.stacks import stack_grid
 from spinemri.volume import Volume
 
-__all__ = ["KINDS", "Kind", "PairRecipe", "draw_pair", "make_studies"]
+__all__ = ["KINDS", "RADIOTHERAPY_PERCENT", "Kind", "PairRecipe", "draw_pair", "make_studies", "stack_of"]
 
 Kind = Literal["unchanged", "radiotherapy", "any"]
 KINDS: tuple[Kind, ...] = ("unchanged", "any", "radiotherapy", "any", "unchanged", "any", "radiotherapy", "any",
@@ -182,22 +182,36 @@ def _study(recipe: PhantomRecipe, number: int) -> Study:
     for index, series in enumerate(recipe.series):
         rng = np.random.default_rng([recipe.seed, number, index])
         image, _ = render(geometry, stack_grid(geometry, series), series.sequence, rng)
-        stacks.append(_stack(series, Volume(np.rint(image.array), image.affine, frame), f"{frame}.{index}"))
+        image = Volume(np.rint(image.array), image.affine, frame)
+        sequence = series.sequence
+        contrast = sequence.weighting, sequence.fat_suppressed, sequence.contrast_enhanced
+        role = next(role for name, role in SEQUENCES.items() if name.lower() == series.name)
+        stacks.append(stack_of(role, image, contrast, f"{frame}.{index}"))
     uid = f"2.25.9{recipe.seed}{number}"
     return Study(uid, visit.date.isoformat(), f"patient-{recipe.seed}", tuple(stacks), (), f"{recipe.seed}-{number}")
 
 
-def _stack(series: SeriesRecipe, image: Volume, uid: str) -> Stack:
-    sequence = series.sequence
-    role = next(role for name, role in SEQUENCES.items() if name.lower() == series.name)
+def stack_of(role: Role, image: Volume, contrast: tuple[str, bool, bool], uid: str) -> Stack:
+    """Return a stack as intake would of a made image.
+
+    Parameters
+    ----------
+    role : Role
+    image : Volume
+    contrast : (str, bool, bool)
+        Weighting, fat suppression, contrast agent.
+    uid : str
+        Of the series.
+    """
+    weighting, fat_suppressed, contrast_enhanced = contrast
     return Stack(
-        stack_id=series.name,
+        stack_id=role.value,
         series_instance_uid=uid,
-        series_description=series.name,
+        series_description=role.value,
         plane=Plane.SAGITTAL,
-        weighting=Weighting(sequence.weighting),
-        fat_suppressed=sequence.fat_suppressed,
-        contrast_enhanced=sequence.contrast_enhanced,
+        weighting=Weighting(weighting),
+        fat_suppressed=fat_suppressed,
+        contrast_enhanced=contrast_enhanced,
         region="",
         grid=image.grid,
         frame_of_reference_uid=image.frame_of_reference_uid,

@@ -7,6 +7,7 @@ turn around the sac, at any angle; contents are pushed away from the nearest poi
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 
 import numpy as np
@@ -61,23 +62,23 @@ class Grown:
     volume_ml: float
 
 
-def grow(canal: Canal, position: str, volume_ml: float, rng: np.random.Generator) -> Grown | None:
-    """Let a mass of a wanted volume grow in a canal.
+def grow(canal: Canal, position: str, volumes_ml: Sequence[float], rng: np.random.Generator) -> list[Grown] | None:
+    """Let a mass grow in a canal, to one wanted volume or to several: one mass at several times.
 
     Parameters
     ----------
     canal : Canal
     position : str
         One of `POSITIONS`, or ``"circumferential"``.
-    volume_ml : float
+    volumes_ml : sequence of float
     rng : numpy.random.Generator
 
     Returns
     -------
-    Grown or None
-        None where the canal has no room for that volume.
+    list of Grown or None
+        None where the canal has no room for one of the volumes.
     """
-    height = _length_mm(volume_ml, rng)
+    height = _length_mm(max(volumes_ml), rng)
     centres, radii = _balls(canal, position, height, rng)
     box = _box(canal, centres, radii)
     inside = tuple(part.start for part in box)
@@ -85,14 +86,16 @@ def grow(canal: Canal, position: str, volume_ml: float, rng: np.random.Generator
     room = np.where(canal.blocked[box] & ~canal.sac[box], -1.0, room)
     field = _field(centres - np.array(inside) * canal.spacing, radii, room.shape, canal.spacing)
     fine_room = _finer(room)
-    cut = _level(np.where(fine_room > 0, field, 0.0), volume_ml, canal.spacing)
-    if cut is None:
-        return None
-    filled = (field >= cut) & (fine_room > 0)
-    coverage = np.zeros(canal.sac.shape, dtype=np.float32)
-    coverage[box] = _coarser(filled)
-    source = _pushed(canal, coverage)
-    return Grown(coverage, source, float(coverage.sum()) * float(np.prod(canal.spacing)) / 1000)
+    grown = []
+    for volume_ml in volumes_ml:
+        cut = _level(np.where(fine_room > 0, field, 0.0), volume_ml, canal.spacing)
+        if cut is None:
+            return None
+        coverage = np.zeros(canal.sac.shape, dtype=np.float32)
+        coverage[box] = _coarser((field >= cut) & (fine_room > 0))
+        held_ml = float(coverage.sum()) * float(np.prod(canal.spacing)) / 1000
+        grown.append(Grown(coverage, _pushed(canal, coverage), held_ml))
+    return grown
 
 
 def painted(image: Floats, mass: Grown, signal: float, spacing: tuple[float, float, float], seed: int) -> Floats:

@@ -20,6 +20,7 @@ from spinemri.volume import Volume
 
 __all__ = [
     "CONTRASTS",
+    "ENHANCEMENT",
     "MASS_FREE",
     "STIR",
     "MassCase",
@@ -27,7 +28,10 @@ __all__ = [
     "make_case",
     "mass_free_scans",
     "mass_free_studies",
+    "recoloured",
     "recoloured_scans",
+    "thick",
+    "thick_affine",
 ]
 
 Floats = NDArray[np.float32]
@@ -50,7 +54,7 @@ MASS_FREE = {
 BESIDE_CORD = ("errsm11", "errsm21")
 _SLICE_MM = 3.3
 _SMALLEST_ML, _LARGEST_ML = 0.5, 16.0
-_ENHANCEMENT = {"none": (0.9, 1.1), "mild": (1.2, 1.5), "strong": (1.6, 2.2)}
+ENHANCEMENT = {"none": (0.9, 1.1), "mild": (1.2, 1.5), "strong": (1.6, 2.2)}
 
 
 @dataclass(frozen=True, eq=False)
@@ -104,13 +108,14 @@ def make_case(data: Path, name: str) -> MassCase | None:
     rng = np.random.default_rng(zlib.crc32(f"grown {name}".encode()))
     canal = Canal(case.labels == 3, (case.labels == 1) | (case.labels == 2), case.image.spacing)
     wanted = float(np.exp(rng.uniform(np.log(_SMALLEST_ML), np.log(_LARGEST_ML))))
-    mass = grow(canal, position, wanted, rng)
-    if mass is None:
+    grown = grow(canal, position, [wanted], rng)
+    if grown is None:
         return None
-    enhancement = str(rng.choice(list(_ENHANCEMENT)))
+    (mass,) = grown
+    enhancement = str(rng.choice(list(ENHANCEMENT)))
     images = dict(_images(case, flat, mass, enhancement, rng))
     region = "cord" if scan in BESIDE_CORD else "cauda equina"
-    return MassCase(name, region, position, enhancement, images, _thick(mass.coverage, _slices(case.image)))
+    return MassCase(name, region, position, enhancement, images, thick(mass.coverage, _slices(case.image)))
 
 
 @lru_cache(maxsize=1)
@@ -127,19 +132,19 @@ def _images(
 ) -> Iterator[tuple[str, Volume]]:
     """Show the mass on T2, and on the scan recoloured as T1 and as post-contrast fat-suppressed T1."""
     marrow = float(np.median(flat[case.labels == 1]))
-    signals = (rng.uniform(0.85, 1.5), rng.uniform(0.6, 1.0), rng.uniform(*_ENHANCEMENT[enhancement]))
+    signals = (rng.uniform(0.85, 1.5), rng.uniform(0.6, 1.0), rng.uniform(*ENHANCEMENT[enhancement]))
     plain = {
         contrast: (image, marrow * signal)
-        for (contrast, image), signal in zip(_recoloured(case, flat, rng).items(), signals, strict=True)
+        for (contrast, image), signal in zip(recoloured(case, flat, rng).items(), signals, strict=True)
     }
     seed = int(rng.integers(2**31))
     count = _slices(case.image)
     for contrast, (image, signal) in plain.items():
         shown = painted(image, mass, float(signal), case.image.spacing, seed)
-        yield contrast, Volume(_thick(shown, count), _thick_affine(case.image.affine, count), "nifti")
+        yield contrast, Volume(thick(shown, count), thick_affine(case.image.affine, count), "nifti")
 
 
-def _recoloured(case: SpiderScan, flat: Floats, rng: np.random.Generator) -> dict[str, Floats]:
+def recoloured(case: SpiderScan, flat: Floats, rng: np.random.Generator) -> dict[str, Floats]:
     """Return the scan as it is, as T1, and as post-contrast fat-suppressed T1."""
     parts = (case.labels == 3, case.labels == 2)
     marrow = float(np.median(flat[case.labels == 1]))
@@ -152,10 +157,10 @@ def mass_free_studies(data: Path) -> Iterator[tuple[str, dict[str, Volume]]]:
     for scan in (*sorted(VALIDATION_IDS), *BESIDE_CORD):
         case, flat = _scan(data, scan)
         count = _slices(case.image)
-        affine = _thick_affine(case.image.affine, count)
+        affine = thick_affine(case.image.affine, count)
         rng = np.random.default_rng(zlib.crc32(f"none {scan}".encode()))
-        images = _recoloured(case, flat, rng)
-        yield scan, {contrast: Volume(_thick(image, count), affine, "nifti") for contrast, image in images.items()}
+        images = recoloured(case, flat, rng)
+        yield scan, {contrast: Volume(thick(image, count), affine, "nifti") for contrast, image in images.items()}
 
 
 def recoloured_scans(data: Path) -> Iterator[tuple[str, str, Volume]]:
@@ -169,7 +174,7 @@ def recoloured_scans(data: Path) -> Iterator[tuple[str, str, Volume]]:
             case = self_labelled_scan(data / f"{name}.nii.gz")
         rng = np.random.default_rng(zlib.crc32(f"recoloured {name}".encode()))
         flat = np.asarray(flatten_illumination(case.image).array)
-        images = _recoloured(case, flat, rng) | {"STIR": _as_stir(case, flat, rng)}
+        images = recoloured(case, flat, rng) | {"STIR": _as_stir(case, flat, rng)}
         del images["T2"]
         for contrast, image in images.items():
             yield name, contrast, Volume(image, case.image.affine, "nifti")
@@ -190,13 +195,14 @@ def _slices(image: Volume) -> int:
     return max(1, round(_SLICE_MM / image.spacing[0]))
 
 
-def _thick(array: Floats, count: int) -> Floats:
+def thick(array: Floats, count: int) -> Floats:
     """Average groups of neighbouring slices, as thick slices do; a rest that fills no slice is left out."""
     whole = array.shape[0] // count
     return np.asarray(array[: whole * count].reshape(whole, count, *array.shape[1:]).mean(1), dtype=np.float32)
 
 
-def _thick_affine(affine: NDArray[np.float64], count: int) -> NDArray[np.float64]:
+def thick_affine(affine: NDArray[np.float64], count: int) -> NDArray[np.float64]:
+    """Return the affine of `thick` slices."""
     out = affine.copy()
     out[:3, 3] += affine[:3, 0] * (count - 1) / 2
     out[:3, 0] *= count
