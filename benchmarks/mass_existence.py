@@ -16,7 +16,7 @@ from itertools import pairwise
 from pathlib import Path
 
 import numpy as np
-from mass_tables import ROWS, area_under_roc, read
+from mass_tables import ALONE, area_under_roc, read
 from numpy.typing import NDArray
 from scipy.optimize import minimize
 
@@ -45,10 +45,10 @@ def examples(folder: Path) -> tuple[Floats, Floats, NDArray[np.str_]]:
     for name, record in read(folder, "free").items():
         add(record, name.rpartition("-")[2].split("_T2w")[0], 0.0)
     for name, record in read(folder, "study").items():
-        for result in record["results"].values():
-            add(result, name, 0.0)
+        for row in (*ALONE, SEVERAL):
+            add(record["results"][row], name, 0.0)
     for name, record in read(folder, "mass").items():
-        for row in (*ROWS[:3], SEVERAL):
+        for row in (*ALONE, SEVERAL):
             if record["results"][row]["dice"] > 0:
                 add(record["results"][row], name.split("-")[0], 1.0)
     return np.array(rows), np.array(truth), np.array(scans)

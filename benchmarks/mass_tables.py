@@ -15,11 +15,13 @@ import matplotlib.pyplot as plt
 import numpy as np
 from mass_cases import make_case
 
-__all__ = ["area_under_roc", "draw", "print_tables"]
+__all__ = ["ALONE", "area_under_roc", "draw", "print_tables"]
 
 Record = dict[str, Any]
 Groups = dict[str, tuple[str, Callable[[Record], bool]]]
-ROWS = tuple(f"{contrast}{click}" for click in ("", ", click") for contrast in ("T2", "T1", "T1+C FS", "all"))
+ALONE = ("T2", "T1", "T1+C FS")
+STUDIES = (*ALONE, "T2, T1", "T2, T1+C FS", "T1, T1+C FS", "all")
+ROWS = tuple(f"{study}{click}" for click in ("", ", click") for study in STUDIES)
 SIZES = {"0.5-2 ml": (0.0, 2.0), "2-6 ml": (2.0, 6.0), "over 6 ml": (6.0, 1e9)}
 FALSE_ML = 0.2
 
@@ -43,7 +45,7 @@ def print_tables(folder: Path) -> None:
     _print_free(free)
     _print_recoloured(read(folder, "recoloured"))
     studies = read(folder, "study")
-    for row in ROWS[:4]:
+    for row in STUDIES:
         scores = [record["results"][row]["existence"] for record in masses.values()]
         false = sum(record["results"][row]["volume_ml"] > FALSE_ML for record in studies.values())
         area = area_under_roc(healthy_scores(free, studies, row), scores)
@@ -54,7 +56,7 @@ def print_tables(folder: Path) -> None:
 
 def healthy_scores(free: dict[str, Record], studies: dict[str, Record], row: str) -> list[float]:
     """Existence of what healthy scans show: the studies on this row, and for one sequence alone every single scan."""
-    alone = [] if row == "all" else [record["existence"] for record in free.values()]
+    alone = [record["existence"] for record in free.values()] if row in ALONE else []
     return alone + [record["results"][row]["existence"] for record in studies.values()]
 
 
@@ -130,7 +132,7 @@ def draw(folder: Path, out: Path) -> None:
 
 
 def _draw_roc(axes: plt.Axes, masses: dict[str, Record], free: dict[str, Record], studies: dict[str, Record]) -> None:
-    for row in ROWS[:4]:
+    for row in (*ALONE, "all"):
         negatives = np.array(healthy_scores(free, studies, row))
         positives = np.array([record["results"][row]["existence"] for record in masses.values()])
         limits = np.r_[np.inf, np.unique(np.r_[negatives, positives])[::-1]]

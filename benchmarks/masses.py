@@ -6,8 +6,8 @@ Run from the checkout; every case is stored in a folder, so that a run that was 
     SPINEMRI_DATA=../shared/data python benchmarks/masses.py OUT --draw docs/images
 
 The masses come from `grown_masses`, which shares nothing with what training used. Each is shown on the scan's own T2
-and on the same scan recoloured as T1 and as post-contrast fat-suppressed T1; ``all`` is what a study of the three
-gives. A click is the point deepest inside the true mass.
+and on the same scan recoloured as T1 and as post-contrast fat-suppressed T1, alone and together; ``all`` is what a
+study of the three gives. A click is the point deepest inside the true mass.
 """
 
 from __future__ import annotations
@@ -47,6 +47,17 @@ from spinemri.pipeline.seed import accept_any, keep_nearest
 from spinemri.training.evaluation import dice, surface_distances_mm
 from spinemri.volume import Volume
 
+COMBINATIONS = {
+    "T2": ("T2",),
+    "T1": ("T1",),
+    "T1+C FS": ("T1+C FS",),
+    "T2, T1": ("T2", "T1"),
+    "T2, T1+C FS": ("T2", "T1+C FS"),
+    "T1, T1+C FS": ("T1", "T1+C FS"),
+    "all": ("T2", "T1", "T1+C FS"),
+}
+"""What a study may consist of."""
+
 ROLES = {"T2": Role.SAGITTAL_T2, "T1": Role.SAGITTAL_T1, "T1+C FS": Role.SAGITTAL_T1_POST_FS}
 SETTINGS = Config().mass
 WEIGHTS = SETTINGS.sequence_weights.model_dump()
@@ -58,13 +69,15 @@ def shown(contrast: str, image: Volume) -> SequenceImage:
 
 
 def tissues_of(images: dict[str, Volume]) -> dict[str, TissueMap]:
-    """Segment every contrast, and fuse them as a study is."""
+    """Segment every contrast, and fuse those of every study that they may make up."""
     maps = {}
     for contrast, image in images.items():
         weighting, fat_suppressed, agent = CONTRASTS[contrast]
         maps[contrast] = segment(image, weighting, fat_suppressed=fat_suppressed, contrast_enhanced=agent)
-    maps["all"] = fuse((maps[contrast], WEIGHTS[ROLES[contrast].value]) for contrast in images)
-    return maps
+    return {
+        row: fuse((maps[contrast], WEIGHTS[ROLES[contrast].value]) for contrast in members)
+        for row, members in COMBINATIONS.items()
+    }
 
 
 def measured(
@@ -87,9 +100,9 @@ def measured(
     return find(refined, line, settings), likeliest
 
 
-def seen(images: dict[str, Volume], contrast: str) -> list[SequenceImage]:
+def seen(images: dict[str, Volume], row: str) -> list[SequenceImage]:
     """Return the images that a reading rests on."""
-    return [shown(name, image) for name, image in images.items() if contrast in {"all", name}]
+    return [shown(contrast, images[contrast]) for contrast in COMBINATIONS[row]]
 
 
 def figures(mass: Mass, likeliest: dict[str, float], case: MassCase) -> dict[str, Any]:
@@ -117,13 +130,13 @@ def click_in(case: MassCase) -> NDArray[np.float64]:
 
 
 def case_record(case: MassCase) -> dict[str, Any]:
-    """Measure one mass on every contrast alone and on all together, each with and without a click."""
+    """Measure one mass on every contrast alone and on several together, each with and without a click."""
     maps, click = tissues_of(case.images), click_in(case)
     results = {}
-    for contrast, tissues in maps.items():
-        images = seen(case.images, contrast)
-        results[contrast] = figures(*measured(tissues, images), case)
-        results[f"{contrast}, click"] = figures(*measured(tissues, images, click), case)
+    for row, tissues in maps.items():
+        images = seen(case.images, row)
+        results[row] = figures(*measured(tissues, images), case)
+        results[f"{row}, click"] = figures(*measured(tissues, images, click), case)
     return {
         "truth_ml": case.volume_ml,
         "region": case.region,
@@ -134,12 +147,12 @@ def case_record(case: MassCase) -> dict[str, Any]:
 
 
 def mass_free_study_record(images: dict[str, Volume]) -> dict[str, Any]:
-    """Say what is taken for a mass on every contrast and on all together where there is none."""
+    """Say what is taken for a mass on every contrast and on several together where there is none."""
     results = {}
-    for contrast, tissues in tissues_of(images).items():
-        mass, likeliest = measured(tissues, seen(images, contrast))
+    for row, tissues in tissues_of(images).items():
+        mass, likeliest = measured(tissues, seen(images, row))
         volume = float(mass.probability.array.sum()) * tissues.grid.voxel_volume_mm3 / 1000
-        results[contrast] = {"volume_ml": volume, "existence": mass.existence, **likeliest}
+        results[row] = {"volume_ml": volume, "existence": mass.existence, **likeliest}
     return {"results": results}
 
 
