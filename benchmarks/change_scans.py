@@ -129,7 +129,8 @@ def _fine_scan(data: Path, scan: str) -> tuple[SpiderScan, Floats]:
     whole = self_labelled_scan(data / f"{scan}.nii.gz")
     sac = np.argwhere(whole.labels == 3)[:, 0]
     middle, reach = round(float(np.median(sac))), round(HALF_WIDTH_MM / whole.image.spacing[0])
-    box = (slice(max(middle - reach, 0), middle + reach + 1), slice(None), slice(None))
+    across, *plane = whole.labels.shape
+    box = (slice(max(middle - reach, 0), min(middle + reach + 1, across)), *(slice(0, n) for n in plane))
     grid = whole.image.grid.part(box)
     image = Volume(whole.image.array[box], grid.affine, whole.image.frame_of_reference_uid)
     case = SpiderScan(image, whole.labels[box], whole.sacrum[box])
