@@ -18,12 +18,13 @@ import argparse
 import os
 import zlib
 from concurrent.futures import ProcessPoolExecutor
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import lru_cache, partial
 from itertools import product
 from pathlib import Path
 from typing import Any
 
+import cc3d
 import numpy as np
 from change import compared, keep
 from change_pairs import KINDS, RADIOTHERAPY_PERCENT, Kind, stack_of
@@ -54,6 +55,7 @@ HALF_WIDTH_MM = 24.0
 MOST_TURN_DEGREES = (10.0, 3.0, 3.0)
 MOST_SHIFT_MM = (4.0, 10.0, 10.0)
 THICK_MM, THIN_MM = 4.0, 3.0
+_SAC = 3
 _NOISE = (0.02, 0.05)
 _SHADING = 0.12
 _SCALE = 0.2
@@ -91,7 +93,7 @@ def pair_record(data: Path, scan: str, position: str, number: int) -> dict[str, 
     name = f"{Path(scan).name}-{position}"
     rng = np.random.default_rng(zlib.crc32(f"pair {name}".encode()))
     plan = plan_pair(number, rng)
-    canal = Canal(case.labels == 3, (case.labels == 1) | (case.labels == 2), case.image.spacing)
+    canal = Canal(case.labels == _SAC, (case.labels == 1) | (case.labels == 2), case.image.spacing)
     grown = grow(canal, position, plan.volumes_ml, rng)
     if grown is None:
         return None
@@ -126,8 +128,9 @@ def pair_record(data: Path, scan: str, position: str, number: int) -> dict[str, 
 @lru_cache(maxsize=1)
 def _fine_scan(data: Path, scan: str) -> tuple[SpiderScan, Floats]:
     """Return a scan cut to the slices around its sac, and its image with even illumination."""
-    whole = self_labelled_scan(data / f"{scan}.nii.gz")
-    sac = np.argwhere(whole.labels == 3)[:, 0]
+    whole = self_labelled_scan(data / f"{scan}.nii.gz", mass_is_sac=True)
+    whole = replace(whole, labels=_one_sac(whole.labels))
+    sac = np.argwhere(whole.labels == _SAC)[:, 0]
     middle, reach = round(float(np.median(sac))), round(HALF_WIDTH_MM / whole.image.spacing[0])
     across, *plane = whole.labels.shape
     box = (slice(max(middle - reach, 0), min(middle + reach + 1, across)), *(slice(0, n) for n in plane))
@@ -135,6 +138,13 @@ def _fine_scan(data: Path, scan: str) -> tuple[SpiderScan, Floats]:
     image = Volume(whole.image.array[box], grid.affine, whole.image.frame_of_reference_uid)
     case = SpiderScan(image, whole.labels[box], whole.sacrum[box])
     return case, np.asarray(flatten_illumination(image).array)
+
+
+def _one_sac(labels: NDArray[np.uint8]) -> NDArray[np.uint8]:
+    """Leave one sac: fat of the belly wall may have been labelled, too."""
+    parts = cc3d.connected_components(labels == _SAC, connectivity=26)
+    largest = int(np.bincount(parts.ravel())[1:].argmax()) + 1
+    return np.where((labels == _SAC) & (parts != largest), 0, labels).astype(np.uint8)
 
 
 def _change_percent(grown: list[Grown]) -> float:

@@ -153,9 +153,9 @@ def recoloured(case: SpiderScan, flat: Floats, rng: np.random.Generator) -> dict
 
 
 def mass_free_studies(data: Path) -> Iterator[tuple[str, dict[str, Volume]]]:
-    """Yield every scan of `case_names` without a mass, in the same three contrasts and slices."""
-    for scan in (*sorted(VALIDATION_IDS), *BESIDE_CORD):
-        case, flat = _scan(data, scan)
+    """Yield every T2 scan of `mass_free_scans` in three contrasts, in slices of about 3.3 mm."""
+    for name, case, flat in _healthy_t2(data):
+        scan = name.rpartition("/")[2]
         count = _slices(case.image)
         affine = thick_affine(case.image.affine, count)
         rng = np.random.default_rng(zlib.crc32(f"none {scan}".encode()))
@@ -165,19 +165,28 @@ def mass_free_studies(data: Path) -> Iterator[tuple[str, dict[str, Volume]]]:
 
 def recoloured_scans(data: Path) -> Iterator[tuple[str, str, Volume]]:
     """Yield name, contrast and image of every T2 scan of `mass_free_scans` as T1, post-contrast T1 and STIR."""
+    for name, case, flat in _healthy_t2(data):
+        rng = np.random.default_rng(zlib.crc32(f"recoloured {name}".encode()))
+        images = recoloured(case, flat, rng) | {"STIR": _as_stir(case, flat, rng)}
+        del images["T2"]
+        for contrast, image in images.items():
+            yield name, contrast, Volume(image, case.image.affine, "nifti")
+
+
+def _healthy_t2(data: Path) -> Iterator[tuple[str, SpiderScan, Floats]]:
+    """Yield the T2 scans of `mass_free_scans` with labels to recolour them by, and even illumination.
+
+    Where the labels are the network's own, what it takes for a mass is sac: left out of it, it would stay as bright
+    after contrast agent as it is on T2, and look like a mass.
+    """
     for name, weighting, _, _ in mass_free_scans(data):
         if weighting != "T2":
             continue
         if name.startswith("spider_t2"):
             case = load_spider(data, name.rpartition("/")[2])
         else:
-            case = self_labelled_scan(data / f"{name}.nii.gz")
-        rng = np.random.default_rng(zlib.crc32(f"recoloured {name}".encode()))
-        flat = np.asarray(flatten_illumination(case.image).array)
-        images = recoloured(case, flat, rng) | {"STIR": _as_stir(case, flat, rng)}
-        del images["T2"]
-        for contrast, image in images.items():
-            yield name, contrast, Volume(image, case.image.affine, "nifti")
+            case = self_labelled_scan(data / f"{name}.nii.gz", mass_is_sac=True)
+        yield name, case, np.asarray(flatten_illumination(case.image).array)
 
 
 def _as_stir(case: SpiderScan, flat: Floats, rng: np.random.Generator) -> Floats:

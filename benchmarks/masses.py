@@ -38,10 +38,10 @@ from spinemri.anatomy.model import TissueMap
 from spinemri.anatomy.network import segment
 from spinemri.config import Config
 from spinemri.intake.model import Role
-from spinemri.mass.find import candidates, find_mass, find_mass_alone
+from spinemri.mass.find import candidates, find_mass
 from spinemri.mass.model import Mass
 from spinemri.mass.second_look import SequenceImage, networks_sha256
-from spinemri.mass.segment import fuse, one_alone, outline_mass
+from spinemri.mass.segment import fuse, outline_mass
 from spinemri.nomenclature import Tissue
 from spinemri.pipeline.seed import accept_any, keep_nearest
 from spinemri.training.evaluation import dice, surface_distances_mm
@@ -96,8 +96,7 @@ def measured(
         best = max(candidates(cover, line), key=lambda candidate: candidate.existence, default=None)
         if best is not None:
             likeliest = {"candidate_ml": best.volume_ml, "candidate_coverage": best.coverage}
-    find = find_mass_alone if click is None and one_alone(images) else find_mass
-    return find(refined, line, settings), likeliest
+    return find_mass(refined, line, settings), likeliest
 
 
 def seen(images: dict[str, Volume], row: str) -> list[SequenceImage]:

@@ -68,22 +68,14 @@ class MassSettings(Settings):
     ----------
     existence_threshold : float
         Probability above which a mass is said to exist.
-    existence_threshold_alone : float
-        The same where one sequence other than T2 is all that shows it; the higher of both holds.
     minimum_volume_ml : float
         Smallest volume in ml that is reported.
     sequence_weights : SequenceWeights
     """
 
     existence_threshold: float = Field(0.5, ge=0, le=1)
-    existence_threshold_alone: float = Field(0.8, ge=0, le=1)
     minimum_volume_ml: float = Field(0.2, ge=0, le=100)
     sequence_weights: SequenceWeights = SequenceWeights()
-
-    def alone(self) -> MassSettings:
-        """Return what holds where one sequence other than T2 is all that shows a mass."""
-        stricter = max(self.existence_threshold, self.existence_threshold_alone)
-        return self.model_copy(update={"existence_threshold": stricter})
 
 
 class FollowupSettings(Settings):

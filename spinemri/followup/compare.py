@@ -17,7 +17,7 @@ from spinemri.followup.compatibility import (
     unlike_sequences,
 )
 from spinemri.followup.decision import decide, decide_outlined_once, without_pairing
-from spinemri.followup.paired import PairedChange, paired_change
+from spinemri.followup.paired import paired_change
 from spinemri.followup.radiotherapy import Radiotherapy
 from spinemri.followup.record import Comparison, PairedEstimateRecord, TimepointRecord, VerdictBasis
 from spinemri.followup.timeline import days_between, find_nadir, find_recurrence, study_day
@@ -99,9 +99,9 @@ def pair_change(earlier: StudyResult, later: StudyResult) -> Change:
     Returns
     -------
     Change
-        `not_assessable` for different patients, the same study twice, a mass not covered by both fields of view or not
-        sure enough at one of them, or a finding of severity error at either visit. The paired change decides where
-        there is one: also of a mass that only one visit's outline shows, if the images show it at both.
+        `not_assessable` for different patients, the same study twice, a mass not covered by both fields of view,
+        or a finding of severity error at either visit. The paired change decides where there is one: also of a mass
+        that only one visit's outline shows, if the images show it at both.
     """
     if reason := _obstacle(earlier, later):
         return not_assessable(reason)
@@ -111,29 +111,16 @@ def pair_change(earlier: StudyResult, later: StudyResult) -> Change:
         return unpaired
     unlike = unlike_sequences(earlier, later)
     paired = paired_change(earlier, later, alike=correlation > 0, unlike=unlike)
-    first, second = (LogVolume.from_record(visit.measurements.mass) for visit in (earlier, later))
-    if reason := _hidden(earlier, later, paired, found_twice=bool(first and second)):
-        return not_assessable(reason)
-    if first and second:
-        return without_pairing(unpaired, paired) if isinstance(paired, str) else decide(unpaired, first, paired)
-    return unpaired if isinstance(paired, str) else decide_outlined_once(unpaired, first, second, paired)
-
-
-def _hidden(earlier: StudyResult, later: StudyResult, paired: PairedChange | str, *, found_twice: bool) -> str:
-    """Say why what is missing at one visit may be hidden there; empty where it is not."""
     # Visits brought together may show the whole mass with what surrounds it; else only the levels tell.
     seen = not isinstance(paired, str) and paired.wholly_seen
     if not seen and (levels := missing_levels(earlier, later)):
-        return f"the visits do not both cover {', '.join(levels)}, where the mass lies"
-    if not seen and not found_twice and not coverage_known(earlier, later):
-        return "a visit in which no mass was found has no level names; look whether it shows the place"
-    if isinstance(paired, str) and (_doubtful(earlier) or _doubtful(later)):
-        return "one visit shows what may be the mass, but not surely enough to be measured"
-    return ""
-
-
-def _doubtful(visit: StudyResult) -> bool:
-    return any(flag.code == "MASS_DOUBTFUL" for flag in visit.measurements.quality.flags)
+        return not_assessable(f"the visits do not both cover {', '.join(levels)}, where the mass lies")
+    first, second = (LogVolume.from_record(visit.measurements.mass) for visit in (earlier, later))
+    if not seen and not (first and second) and not coverage_known(earlier, later):
+        return not_assessable("a visit in which no mass was found has no level names; look whether it shows the place")
+    if first and second:
+        return without_pairing(unpaired, paired) if isinstance(paired, str) else decide(unpaired, first, paired)
+    return unpaired if isinstance(paired, str) else decide_outlined_once(unpaired, first, second, paired)
 
 
 def _obstacle(earlier: StudyResult, later: StudyResult) -> str:

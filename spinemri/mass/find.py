@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from typing import Protocol
 
 import cc3d
@@ -12,7 +12,6 @@ from numpy.typing import NDArray
 from scipy import ndimage
 
 from spinemri.anatomy.model import Centreline, TissueMap
-from spinemri.config import MassSettings
 from spinemri.errors import Flag, Severity
 from spinemri.mass.existence import SMALLEST_CANDIDATE_ML, existence_probability
 from spinemri.mass.model import Compartment, Mass, MassComponent
@@ -20,7 +19,7 @@ from spinemri.mass.uncertainty import volume_log_sd
 from spinemri.nomenclature import Tissue
 from spinemri.volume import Volume, box_around
 
-__all__ = ["Candidate", "MassThresholds", "around_mass", "candidates", "find_mass", "find_mass_alone", "shown_mass"]
+__all__ = ["Candidate", "MassThresholds", "around_mass", "candidates", "find_mass", "shown_mass"]
 
 _CORE = 0.5
 _REACH = 0.3
@@ -73,30 +72,6 @@ def find_mass(tissues: TissueMap, centreline: Centreline | None, settings: MassT
     large = [part for part in found if part.core_ml > 0.0 and part.volume_ml >= settings.minimum_volume_ml]
     kept = [part for part in large if part.existence >= settings.existence_threshold]
     return _describe(tissues, coverage, kept, centreline, best)
-
-
-def find_mass_alone(tissues: TissueMap, centreline: Centreline | None, settings: MassSettings) -> Mass:
-    """Do as `find_mass` where one sequence other than T2 is all there is: more is asked of it.
-
-    Parameters
-    ----------
-    tissues : TissueMap
-    centreline : Centreline or None
-    settings : MassSettings
-
-    Returns
-    -------
-    Mass
-        With MASS_DOUBTFUL if nothing is sure enough, and several sequences would have been believed.
-    """
-    stricter = settings.alone()
-    mass = find_mass(tissues, centreline, stricter)
-    if mass.status != "not_found":
-        return mass
-    doubtful = find_mass(tissues, centreline, settings)
-    if doubtful.status != "measured":
-        return mass
-    return replace(mass, flags=(*mass.flags, _doubtful_flag(doubtful, stricter.existence_threshold)))
 
 
 def shown_mass(tissues: TissueMap, centreline: Centreline | None, mask: NDArray[np.bool_]) -> Mass:
@@ -265,16 +240,6 @@ def _touches_edge(kept: NDArray[np.bool_]) -> bool:
 def _without_canal(tissues: TissueMap) -> Mass:
     flag = Flag("NO_CANAL", "No spinal canal was found, so no mass can be looked for.", Severity.ERROR)
     return _nothing(tissues, "not_assessable", 0.0, (flag,))
-
-
-def _doubtful_flag(mass: Mass, wanted: float) -> Flag:
-    volume_ml = sum(component.volume_ml for component in mass.components)
-    return Flag(
-        "MASS_DOUBTFUL",
-        f"One sequence alone, not T2, shows what may be a mass of {volume_ml:.2f} ml (probability "
-        f"{mass.existence:.2f}, {wanted:.2f} is asked for). Healthy spines look so, too: look at it, add another "
-        "sequence, or point at it with --mass-seed.",
-    )
 
 
 def _edge_flag() -> Flag:

@@ -16,7 +16,7 @@ from spinemri.mass.second_look import Point, SequenceImage, look_again
 from spinemri.nomenclature import Tissue
 from spinemri.volume import Grid, Volume, resample
 
-__all__ = ["fuse", "fused_roles", "mean_of_readings", "one_alone", "outline_mass", "segment_study"]
+__all__ = ["fuse", "fused_roles", "mean_of_readings", "outline_mass", "segment_study"]
 
 _MASS = [Tissue.MASS_CANAL, Tissue.MASS_OUTSIDE]
 _OTHERS = [tissue for tissue in Tissue if tissue not in _MASS]
@@ -76,22 +76,6 @@ def outline_mass(
     """
     looked = look_again(tissues, images, click_lps_mm)
     return refine_where_found(looked, [one.image for one in images], settings, click_lps_mm)
-
-
-def one_alone(sequences: Sequence[SequenceImage]) -> bool:
-    """Tell whether one sequence other than T2 is all that shows a study: then less is believed of a mass.
-
-    Healthy spines look like a mass more often on one sequence that is T1, fat-suppressed or of unknown weighting
-    (`docs/results.md`).
-
-    Parameters
-    ----------
-    sequences : sequence of SequenceImage
-    """
-    if len(sequences) != 1:
-        return False
-    (only,) = sequences
-    return only.weighting != "T2" or bool(only.fat_suppressed)
 
 
 def _read(volume: Volume, stack: Stack) -> TissueMap:

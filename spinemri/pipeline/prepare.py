@@ -14,7 +14,7 @@ from spinemri.anatomy.model import Anatomy, Levels, TissueMap
 from spinemri.anatomy.plausibility import COLUMN
 from spinemri.errors import Flag, Severity
 from spinemri.intake.model import Role, Study
-from spinemri.mass.find import find_mass, find_mass_alone, shown_mass
+from spinemri.mass.find import find_mass, shown_mass
 from spinemri.mass.model import Mass
 from spinemri.nomenclature import Tissue
 from spinemri.pipeline.coverage import quantised
@@ -162,5 +162,5 @@ def _accepted_mass(tissues: TissueMap, anatomy: Anatomy, options: Options, found
         return shown_mass(tissues, anatomy.centreline, shown)
     settings = options.config.mass
     if options.mass_seed_lps_mm is not None:
-        return find_mass(tissues, anatomy.centreline, accept_any(settings))
-    return (find_mass_alone if found.alone else find_mass)(tissues, anatomy.centreline, settings)
+        settings = accept_any(settings)
+    return find_mass(tissues, anatomy.centreline, settings)

@@ -9,7 +9,7 @@ from spinemri.anatomy.cord import settle_cord
 from spinemri.anatomy.model import TissueMap
 from spinemri.intake.model import Role, Stack, Study
 from spinemri.mass.second_look import SequenceImage, networks_sha256
-from spinemri.mass.segment import fused_roles, one_alone, outline_mass, segment_study
+from spinemri.mass.segment import fused_roles, outline_mass, segment_study
 from spinemri.pipeline.labels import GivenAnatomy, read_labels
 from spinemri.pipeline.options import Options
 from spinemri.pipeline.seed import accept_any
@@ -31,14 +31,11 @@ class FoundTissues:
         Of our network; empty where it was not used.
     given : GivenAnatomy or None
         The masks that took its place.
-    alone : bool
-        Whether our network read one sequence other than T2, and nothing else (`spinemri.mass.segment.one_alone`).
     """
 
     tissues: TissueMap
     model_sha256: str = ""
     given: GivenAnatomy | None = None
-    alone: bool = False
 
 
 def find_tissues(study: Study, images: Mapping[Role, Volume], primary: Role, options: Options) -> FoundTissues:
@@ -72,31 +69,28 @@ def find_tissues(study: Study, images: Mapping[Role, Volume], primary: Role, opt
         return _given(run_segmenter(settings.engine, image, weighting, timeout_s=limit_s), image)
     stored = stored_tissues(options.earlier, study, image, options.config)
     used = fused_roles(images, primary, _weights(options))
-    stacks = {role: (images[role], stack_of(study, role)) for role in used}
-    tissues = _segmented(stacks, primary, options) if stored is None else stored
-    return FoundTissues(tissues, networks_sha256(), alone=one_alone(_sequences(stacks)))
+    tissues = _segmented(study, images, used, options) if stored is None else stored
+    return FoundTissues(tissues, networks_sha256())
 
 
 def _weights(options: Options) -> dict[Role, float]:
     return {Role(name): weight for name, weight in options.config.mass.sequence_weights.model_dump().items()}
 
 
-def _segmented(stacks: Mapping[Role, tuple[Volume, Stack]], primary: Role, options: Options) -> TissueMap:
+def _segmented(study: Study, images: Mapping[Role, Volume], used: Sequence[Role], options: Options) -> TissueMap:
     """Segment these sagittal stacks, fuse, look for the mass in all of them together, and settle the cord's border."""
-    tissues = segment_study(stacks, primary, _weights(options))
+    stacks = {role: (images[role], stack_of(study, role)) for role in used}
+    tissues = segment_study(stacks, used[0], _weights(options))
     if options.with_mass:
-        tissues = _with_mass(tissues, _sequences(stacks), options)
-    return settle_cord(tissues, stacks[primary][0])
+        tissues = _with_mass(tissues, stacks, options)
+    return settle_cord(tissues, images[used[0]])
 
 
-def _sequences(stacks: Mapping[Role, tuple[Volume, Stack]]) -> list[SequenceImage]:
-    return [
+def _with_mass(tissues: TissueMap, stacks: Mapping[Role, tuple[Volume, Stack]], options: Options) -> TissueMap:
+    shown = [
         SequenceImage(image, stack.weighting.value, stack.fat_suppressed, stack.contrast_enhanced)
         for image, stack in stacks.values()
     ]
-
-
-def _with_mass(tissues: TissueMap, shown: Sequence[SequenceImage], options: Options) -> TissueMap:
     settings = options.config.mass if options.mass_seed_lps_mm is None else accept_any(options.config.mass)
     return outline_mass(tissues, shown, settings, options.mass_seed_lps_mm)
 

@@ -293,7 +293,7 @@ def self_labelled_stack(path: Path) -> TrainingStack:
     return describe_stack(flat.array, target, groups, flat.spacing, condition)
 
 
-def self_labelled_scan(path: Path) -> SpiderScan:
+def self_labelled_scan(path: Path, *, mass_is_sac: bool = False) -> SpiderScan:
     """Return a healthy T2 scan with the network's own labels in the numbering of SPIDER, to implant masses into.
 
     Thoracic canals with their cord are not among the labelled scans; what displaces a cord can be learned only here.
@@ -302,14 +302,17 @@ def self_labelled_scan(path: Path) -> SpiderScan:
     ----------
     path : Path
         NIfTI file.
+    mass_is_sac : bool
+        Count what the network takes for a mass to the sac, as a healthy scan has none.
     """
     volume = load_nifti(path)
     tissues = segment(volume, "T2", fat_suppressed=False, contrast_enhanced=False)
+    sac = (Tissue.CORD, Tissue.DURAL_SAC, *((Tissue.MASS_CANAL, Tissue.MASS_OUTSIDE) if mass_is_sac else ()))
     labels = np.zeros(volume.shape, dtype=np.uint8)
     for label, members in (
         (_VERTEBRA, (Tissue.BODY, Tissue.POSTERIOR_ELEMENTS)),
         (_DISC, (Tissue.DISC,)),
-        (_SAC, (Tissue.CORD, Tissue.DURAL_SAC)),
+        (_SAC, sac),
     ):
         labels[tissues.fraction(*members).array >= _HALF] = label
     return SpiderScan(volume, labels, np.zeros(volume.shape, dtype=bool))

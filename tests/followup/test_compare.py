@@ -134,23 +134,6 @@ def test_a_mass_that_one_outline_misses_is_not_called_gone(make, monkeypatch):
     assert codes(comparison) == ["MASS_OUTLINED_ONCE"]
 
 
-def test_what_may_still_be_the_mass_is_neither_gone_nor_new(make):
-    doubtful = FlagRecord(code="MASS_DOUBTFUL", message="Look at it.", severity="warning")
-    for volumes in ((6.0, None), (None, 6.0)):
-        visits = [make.result(make.mass(v), date=f"2024-0{n}-01") for n, v in enumerate(volumes, start=1)]
-        called = compare_results(visits, None).timepoints[1].verdict
-        assert called == ("decreased" if volumes[0] else "increased")
-        missed = volumes.index(None)
-        visits[missed] = _with_flag(visits[missed], doubtful)
-        assert compare_results(visits, None).timepoints[1].verdict == "not_assessable"
-
-
-def _with_flag(result, flag):
-    quality = result.measurements.quality
-    more = quality.model_copy(update={"flags": (*quality.flags, flag)})
-    return replace(result, measurements=result.measurements.model_copy(update={"quality": more}))
-
-
 def test_a_shifted_field_of_view_that_still_covers_the_mass_is_compared(make):
     names = tuple(f"T{n}" for n in range(3, 11))
     comparison = compare_results([make.result(), make.result(date="2024-04-01", levels=make.levels(names))], None)

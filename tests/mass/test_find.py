@@ -9,7 +9,7 @@ from shapes import ellipsoid, oblique_affine
 from spinemri.anatomy.model import Centreline, TissueMap
 from spinemri.config import MassSettings
 from spinemri.mass.existence import existence_probability
-from spinemri.mass.find import find_mass, find_mass_alone, shown_mass
+from spinemri.mass.find import find_mass, shown_mass
 from spinemri.mass.uncertainty import sampling_log_sd, surface_area_mm2
 from spinemri.nomenclature import Tissue
 from spinemri.volume import Volume
@@ -66,27 +66,6 @@ def test_a_part_without_a_core_is_no_mass_even_if_anything_is_accepted() -> None
     mass = find_mass(both, _centreline(AFFINE), whatever)
     assert mass.status == "measured"
     assert not mass.mask.array[:, :, :40].any()
-
-
-def test_more_is_asked_of_one_sequence_alone_and_what_is_turned_down_is_pointed_out() -> None:
-    centreline, settings = _centreline(AFFINE), MassSettings()
-    sure, unsure = (_tissues(MASS_CANAL=share * _ellipsoid((7, 55, 80), (7, 5, 30))) for share in (1.0, 0.76))
-    likely = find_mass(unsure, centreline, settings).existence
-    assert settings.existence_threshold < likely < settings.existence_threshold_alone
-    assert find_mass_alone(sure, centreline, settings).status == "measured"
-    mass = find_mass_alone(unsure, centreline, settings)
-    assert mass.status == "not_found"
-    assert mass.existence == likely
-    assert [flag.code for flag in mass.flags] == ["MASS_DOUBTFUL"]
-    assert f"probability {likely:.2f}" in mass.flags[0].message
-    nothing = find_mass_alone(_tissues(DURAL_SAC=_ellipsoid((7, 55, 80), (7, 5, 30))), centreline, settings)
-    assert (nothing.status, nothing.flags) == ("not_found", ())
-
-
-def test_a_threshold_above_that_of_one_sequence_alone_holds_for_it_too() -> None:
-    strict = MassSettings(existence_threshold=0.9)
-    assert strict.alone().existence_threshold == 0.9
-    assert MassSettings(existence_threshold_alone=0.7).alone().existence_threshold == 0.7
 
 
 def test_what_a_mask_shows_counts_whatever_its_size_and_place() -> None:

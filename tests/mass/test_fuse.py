@@ -4,10 +4,8 @@ import numpy as np
 import pytest
 
 from spinemri.anatomy.model import TissueMap
-from spinemri.mass.second_look import SequenceImage
-from spinemri.mass.segment import fuse, one_alone
+from spinemri.mass.segment import fuse
 from spinemri.nomenclature import Tissue
-from spinemri.volume import Volume
 
 SHAPE = (3, 4, 5)
 MASS, OUTSIDE, SAC, CORD, FAT = (
@@ -92,15 +90,3 @@ def test_three_maps_with_and_without_data_stay_between_nothing_and_all() -> None
     assert np.isfinite(out).all()
     assert out.min() >= -1e-6
     assert np.allclose(out.sum(0), 1.0, atol=1e-5)
-
-
-@pytest.mark.parametrize(
-    ("weighting", "fat_suppressed", "alone"),
-    [("T2", False, False), ("T2", None, False), ("T2", True, True), ("STIR", True, True), ("T1", False, True),
-     ("unknown", None, True)],
-)  # fmt: skip
-def test_one_sequence_stands_alone_unless_it_is_t2(weighting: str, fat_suppressed: bool | None, *, alone: bool) -> None:
-    image = Volume(np.zeros(SHAPE, np.float32), np.eye(4), "frame")
-    only = SequenceImage(image, weighting, fat_suppressed, contrast_enhanced=False)
-    assert one_alone([only]) is alone
-    assert not one_alone([only, only])
