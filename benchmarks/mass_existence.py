@@ -46,7 +46,7 @@ def examples(folder: Path) -> tuple[Floats, Floats, NDArray[np.str_]]:
         add(record, name.rpartition("-")[2].split("_T2w")[0], 0.0)
     for name, record in read(folder, "study").items():
         for row in (*ALONE, SEVERAL):
-            add(record["results"][row], name, 0.0)
+            add(record["results"][row], name.split("_T2w")[0], 0.0)
     for name, record in read(folder, "mass").items():
         for row in (*ALONE, SEVERAL):
             if record["results"][row]["dice"] > 0:
