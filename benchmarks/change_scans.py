@@ -30,11 +30,12 @@ from change import compared, keep
 from change_pairs import KINDS, RADIOTHERAPY_PERCENT, Kind, stack_of
 from grown_masses import POSITIONS, Canal, Grown, grow, painted
 from mass_cases import CONTRASTS, ENHANCEMENT, recoloured, thick, thick_affine
+from masses import ROLES
 from numpy.typing import NDArray
 from scipy import ndimage
 
 from spinemri.anatomy.preparation import flatten_illumination
-from spinemri.intake.model import Role, Stack, Study
+from spinemri.intake.model import Stack, Study
 from spinemri.mass.second_look import networks_sha256
 from spinemri.training.real import SpiderScan, self_labelled_scan
 from spinemri.volume import Volume
@@ -42,7 +43,6 @@ from spinemri.volume import Volume
 Floats = NDArray[np.float32]
 Array = NDArray[np.float64]
 
-ROLES = {"T2": Role.SAGITTAL_T2, "T1": Role.SAGITTAL_T1, "T1+C FS": Role.SAGITTAL_T1_POST_FS}
 SMALLEST_ML, SMALLEST_TREATED_ML, LARGEST_ML = 0.5, 3.0, 12.0
 SCANS = (
     *(f"lumbar_t2_bodies/VB2_{number}_T2" for number in ("02", "04", "05", "06", "07")),
@@ -99,9 +99,7 @@ def pair_record(data: Path, scan: str, position: str, number: int) -> dict[str, 
         return None
     contrasts = recoloured(case, flat, rng)
     marrow = float(np.median(flat[case.labels == 1]))
-    enhancement = ENHANCEMENT[str(rng.choice(list(ENHANCEMENT)))]
-    shares = rng.uniform(0.85, 1.5), rng.uniform(0.6, 1.0), rng.uniform(*enhancement)
-    signals = {contrast: marrow * float(share) for contrast, share in zip(contrasts, shares, strict=True)}
+    signals = _draw_signals(list(contrasts), marrow, rng)
     grain = int(rng.integers(2**31))
     motion = _draw_motion(case.image, rng)
     studies = []
@@ -123,6 +121,13 @@ def pair_record(data: Path, scan: str, position: str, number: int) -> dict[str, 
         "region": "cord" if scan.startswith("cervico") else "cauda equina",
     }
     return drawn | compared(studies)
+
+
+def _draw_signals(contrasts: list[str], marrow: float, rng: np.random.Generator) -> dict[str, float]:
+    """Signal of the mass on T2, T1 and post-contrast T1, the same at both visits."""
+    enhancement = ENHANCEMENT[str(rng.choice(list(ENHANCEMENT)))]
+    shares = rng.uniform(0.85, 1.5), rng.uniform(0.6, 1.0), rng.uniform(*enhancement)
+    return {contrast: marrow * float(share) for contrast, share in zip(contrasts, shares, strict=True)}
 
 
 @lru_cache(maxsize=1)
