@@ -28,11 +28,12 @@ import cc3d
 import numpy as np
 from change import compared, keep
 from change_pairs import KINDS, RADIOTHERAPY_PERCENT, Kind, stack_of
-from grown_masses import POSITIONS, Canal, Grown, grow, painted
-from mass_cases import CONTRASTS, ENHANCEMENT, recoloured, thick, thick_affine
+from grown_masses import POSITIONS, Grown, grow, painted
+from mass_cases import CONTRASTS, ENHANCEMENT, canal_of, recoloured, signal_shares, thick, thick_affine
 from masses import ROLES
 from numpy.typing import NDArray
 from scipy import ndimage
+from scipy.spatial.transform import Rotation
 
 from spinemri.anatomy.preparation import flatten_illumination
 from spinemri.intake.model import Stack, Study
@@ -93,8 +94,7 @@ def pair_record(data: Path, scan: str, position: str, number: int) -> dict[str, 
     name = f"{Path(scan).name}-{position}"
     rng = np.random.default_rng(zlib.crc32(f"pair {name}".encode()))
     plan = plan_pair(number, rng)
-    canal = Canal(case.labels == _SAC, (case.labels == 1) | (case.labels == 2), case.image.spacing)
-    grown = grow(canal, position, plan.volumes_ml, rng)
+    grown = grow(canal_of(case), position, plan.volumes_ml, rng)
     if grown is None:
         return None
     contrasts = recoloured(case, flat, rng)
@@ -125,9 +125,8 @@ def pair_record(data: Path, scan: str, position: str, number: int) -> dict[str, 
 
 def _draw_signals(contrasts: list[str], marrow: float, rng: np.random.Generator) -> dict[str, float]:
     """Signal of the mass on T2, T1 and post-contrast T1, the same at both visits."""
-    enhancement = ENHANCEMENT[str(rng.choice(list(ENHANCEMENT)))]
-    shares = rng.uniform(0.85, 1.5), rng.uniform(0.6, 1.0), rng.uniform(*enhancement)
-    return {contrast: marrow * float(share) for contrast, share in zip(contrasts, shares, strict=True)}
+    shares = signal_shares(str(rng.choice(list(ENHANCEMENT))), rng)
+    return {contrast: marrow * share for contrast, share in zip(contrasts, shares, strict=True)}
 
 
 @lru_cache(maxsize=1)
@@ -159,15 +158,9 @@ def _change_percent(grown: list[Grown]) -> float:
 
 def _draw_motion(image: Volume, rng: np.random.Generator) -> Array:
     """Half of the motion between the visits, in LPS mm about the middle of the scan."""
-    turns = np.deg2rad([rng.uniform(-most, most) / 2 for most in MOST_TURN_DEGREES])
+    turns = [rng.uniform(-most, most) / 2 for most in MOST_TURN_DEGREES]
     shift = np.array([rng.uniform(-most, most) / 2 for most in MOST_SHIFT_MM])
-    rotation = np.eye(3)
-    for axis, angle in enumerate(turns):
-        i, j = (axis + 1) % 3, (axis + 2) % 3
-        turn = np.eye(3)
-        turn[i, i] = turn[j, j] = np.cos(angle)
-        turn[i, j], turn[j, i] = -np.sin(angle), np.sin(angle)
-        rotation = rotation @ turn
+    rotation = Rotation.from_euler("XYZ", turns, degrees=True).as_matrix()
     middle = image.grid.to_lps(np.array([(np.array(image.shape) - 1) / 2]))[0]
     out = np.eye(4)
     out[:3, :3] = rotation

@@ -19,17 +19,20 @@ from spinemri.training.recolour import as_t1, as_t1_fat_suppressed
 from spinemri.volume import Volume
 
 __all__ = [
+    "COMBINATIONS",
     "CONTRASTS",
     "ENHANCEMENT",
     "MASS_FREE",
     "STIR",
     "MassCase",
+    "canal_of",
     "case_names",
     "make_case",
     "mass_free_scans",
     "mass_free_studies",
     "recoloured",
     "recoloured_scans",
+    "signal_shares",
     "thick",
     "thick_affine",
 ]
@@ -38,6 +41,15 @@ Floats = NDArray[np.float32]
 
 CONTRASTS = {"T2": ("T2", False, False), "T1": ("T1", False, False), "T1+C FS": ("T1", True, True)}
 """Weighting, fat suppression and contrast agent of each."""
+
+COMBINATIONS = {
+    **{contrast: (contrast,) for contrast in CONTRASTS},
+    "T2, T1": ("T2", "T1"),
+    "T2, T1+C FS": ("T2", "T1+C FS"),
+    "T1, T1+C FS": ("T1", "T1+C FS"),
+    "all": tuple(CONTRASTS),
+}
+"""What a study may consist of."""
 
 STIR = {"STIR": ("STIR", True, False)}
 """The same of a contrast in which no mass is shown, only what is healthy."""
@@ -106,9 +118,8 @@ def make_case(data: Path, name: str) -> MassCase | None:
     scan, position, _ = name.split("-")
     case, flat = _scan(data, scan)
     rng = np.random.default_rng(zlib.crc32(f"grown {name}".encode()))
-    canal = Canal(case.labels == 3, (case.labels == 1) | (case.labels == 2), case.image.spacing)
     wanted = float(np.exp(rng.uniform(np.log(_SMALLEST_ML), np.log(_LARGEST_ML))))
-    grown = grow(canal, position, [wanted], rng)
+    grown = grow(canal_of(case), position, [wanted], rng)
     if grown is None:
         return None
     (mass,) = grown
@@ -132,7 +143,7 @@ def _images(
 ) -> Iterator[tuple[str, Volume]]:
     """Show the mass on T2, and on the scan recoloured as T1 and as post-contrast fat-suppressed T1."""
     marrow = float(np.median(flat[case.labels == 1]))
-    signals = (rng.uniform(0.85, 1.5), rng.uniform(0.6, 1.0), rng.uniform(*ENHANCEMENT[enhancement]))
+    signals = signal_shares(enhancement, rng)
     plain = {
         contrast: (image, marrow * signal)
         for (contrast, image), signal in zip(recoloured(case, flat, rng).items(), signals, strict=True)
@@ -142,6 +153,16 @@ def _images(
     for contrast, (image, signal) in plain.items():
         shown = painted(image, mass, float(signal), case.image.spacing, seed)
         yield contrast, Volume(thick(shown, count), thick_affine(case.image.affine, count), "nifti")
+
+
+def canal_of(case: SpiderScan) -> Canal:
+    """Return what a mass grows in."""
+    return Canal(case.labels == 3, (case.labels == 1) | (case.labels == 2), case.image.spacing)
+
+
+def signal_shares(enhancement: str, rng: np.random.Generator) -> tuple[float, float, float]:
+    """Draw the signal of a mass on T2, T1 and post-contrast T1, relative to marrow on T2."""
+    return rng.uniform(0.85, 1.5), rng.uniform(0.6, 1.0), rng.uniform(*ENHANCEMENT[enhancement])
 
 
 def recoloured(case: SpiderScan, flat: Floats, rng: np.random.Generator) -> dict[str, Floats]:

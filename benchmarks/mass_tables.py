@@ -13,15 +13,14 @@ import matplotlib as mpl
 mpl.use("Agg")
 import matplotlib.pyplot as plt
 import numpy as np
-from mass_cases import make_case
+from mass_cases import COMBINATIONS, CONTRASTS, make_case
 
 __all__ = ["ALONE", "area_under_roc", "draw", "print_tables"]
 
 Record = dict[str, Any]
 Groups = dict[str, tuple[str, Callable[[Record], bool]]]
-ALONE = ("T2", "T1", "T1+C FS")
-STUDIES = (*ALONE, "T2, T1", "T2, T1+C FS", "T1, T1+C FS", "all")
-ROWS = tuple(f"{study}{click}" for click in ("", ", click") for study in STUDIES)
+ALONE = tuple(CONTRASTS)
+ROWS = tuple(f"{study}{click}" for click in ("", ", click") for study in COMBINATIONS)
 SIZES = {"0.5-2 ml": (0.0, 2.0), "2-6 ml": (2.0, 6.0), "over 6 ml": (6.0, 1e9)}
 FALSE_ML = 0.2
 
@@ -45,7 +44,7 @@ def print_tables(folder: Path) -> None:
     _print_free(free)
     _print_recoloured(read(folder, "recoloured"))
     studies = read(folder, "study")
-    for row in STUDIES:
+    for row in COMBINATIONS:
         scores = [record["results"][row]["existence"] for record in masses.values()]
         false = sum(record["results"][row]["volume_ml"] > FALSE_ML for record in studies.values())
         area = area_under_roc(healthy_scores(free, studies, row), scores)

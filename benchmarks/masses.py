@@ -21,6 +21,7 @@ from typing import Any
 
 import numpy as np
 from mass_cases import (
+    COMBINATIONS,
     CONTRASTS,
     STIR,
     MassCase,
@@ -46,17 +47,6 @@ from spinemri.nomenclature import Tissue
 from spinemri.pipeline.seed import accept_any, keep_nearest
 from spinemri.training.evaluation import dice, surface_distances_mm
 from spinemri.volume import Volume
-
-COMBINATIONS = {
-    "T2": ("T2",),
-    "T1": ("T1",),
-    "T1+C FS": ("T1+C FS",),
-    "T2, T1": ("T2", "T1"),
-    "T2, T1+C FS": ("T2", "T1+C FS"),
-    "T1, T1+C FS": ("T1", "T1+C FS"),
-    "all": ("T2", "T1", "T1+C FS"),
-}
-"""What a study may consist of."""
 
 ROLES = {"T2": Role.SAGITTAL_T2, "T1": Role.SAGITTAL_T1, "T1+C FS": Role.SAGITTAL_T1_POST_FS}
 SETTINGS = Config().mass
