@@ -10,9 +10,12 @@ import pytest
 from batch_bench import Bench
 
 
-@pytest.fixture(autouse=True, scope="package")
+@pytest.fixture(autouse=True, scope="module")
 def _connections_to_killed_schedulers() -> Iterator[None]:
-    """Clear away what distributed leaves open when its other end is killed, before other tests are blamed for it."""
+    """Clear away what distributed leaves open when its other end is killed, before other tests are blamed for it.
+
+    For each module: in a folder that is no package, pytest would clear away a package's fixtures with the session.
+    """
     yield
     with warnings.catch_warnings():
         warnings.simplefilter("ignore", ResourceWarning)
