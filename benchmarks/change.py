@@ -7,9 +7,9 @@ Run from the checkout; every pair is stored in a folder per network, so that a r
     python benchmarks/change_constants.py OUT/<network>
 
 A patient is drawn with a mass and examined twice in sagittal T2, T1 and T1 fat-suppressed after contrast agent, lying
-differently, planned differently, bent differently, with other noise and other bias (`change_pairs`). Both visits are
-then segmented, measured and compared by the code behind `spinemri compare`, without files between. Seeds from 5000 on
-are held out: nothing was tuned on them.
+differently, planned differently, bent differently, with other noise and other bias (`spinemri.phantom.pairs`). Both
+visits are then segmented, measured and compared by the code behind `spinemri compare`, without files between. Seeds
+from 5000 to 29999 are held out: nothing was tuned on them.
 
 Phantoms prove code and compare estimates; they say nothing of accuracy on patients.
 """
@@ -25,11 +25,10 @@ from concurrent.futures import ProcessPoolExecutor
 from pathlib import Path
 from typing import Any
 
-from change_pairs import draw_pair, make_studies
-
 from spinemri.intake.model import Study
 from spinemri.mass.second_look import networks_sha256
 from spinemri.mass.uncertainty import surface_area_mm2
+from spinemri.phantom.pairs import acquire_visits, draw_pair
 from spinemri.pipeline import Options, Recorder
 from spinemri.pipeline.compare import compare_measured, measure_visits
 
@@ -72,7 +71,7 @@ def pair_record(seed: int) -> dict[str, Any]:
         "levels": f"{pair.mass.from_level}-{pair.mass.to_level}",
         "compression": pair.mass.compression,
     }
-    return drawn | compared(make_studies(pair))
+    return drawn | compared([study for study, _ in acquire_visits(pair)])
 
 
 def store(folder: Path, seed: int) -> str:

@@ -27,18 +27,15 @@ from typing import Any
 import cc3d
 import numpy as np
 from change import compared, keep
-from change_pairs import KINDS, RADIOTHERAPY_PERCENT, Kind, stack_of
 from grown_masses import POSITIONS, Grown, grow, painted
-from mass_cases import CONTRASTS, ENHANCEMENT, canal_of, recoloured, signal_shares, thick, thick_affine
-from masses import ROLES
+from mass_cases import ENHANCEMENT, canal_of, signal_shares
 from numpy.typing import NDArray
-from scipy import ndimage
-from scipy.spatial.transform import Rotation
 
 from spinemri.anatomy.preparation import flatten_illumination
-from spinemri.intake.model import Stack, Study
 from spinemri.mass.second_look import networks_sha256
+from spinemri.phantom.pairs import KINDS, RADIOTHERAPY_PERCENT, Kind
 from spinemri.training.real import SpiderScan, self_labelled_scan
+from spinemri.training.visits import Day, acquire, draw_motion, recoloured
 from spinemri.volume import Volume
 
 Floats = NDArray[np.float32]
@@ -57,9 +54,6 @@ MOST_TURN_DEGREES = (10.0, 3.0, 3.0)
 MOST_SHIFT_MM = (4.0, 10.0, 10.0)
 THICK_MM, THIN_MM = 4.0, 3.0
 _SAC = 3
-_NOISE = (0.02, 0.05)
-_SHADING = 0.12
-_SCALE = 0.2
 
 
 @dataclass(frozen=True)
@@ -101,15 +95,15 @@ def pair_record(data: Path, scan: str, position: str, number: int) -> dict[str, 
     marrow = float(np.median(flat[case.labels == 1]))
     signals = _draw_signals(list(contrasts), marrow, rng)
     grain = int(rng.integers(2**31))
-    motion = _draw_motion(case.image, rng)
+    motion = draw_motion(case.image, MOST_TURN_DEGREES, MOST_SHIFT_MM, rng)
     studies = []
     for visit, (mass, slice_mm) in enumerate(zip(grown, plan.slice_mm, strict=True)):
         shown = {
             contrast: painted(image, mass, signals[contrast], case.image.spacing, grain)
             for contrast, image in contrasts.items()
         }
-        half = motion if visit else _inverse(motion)
-        studies.append(_study(case, shown, half, (visit, slice_mm, marrow), (name, rng)))
+        day = Day(visit, motion if visit else _inverse(motion), slice_mm, marrow)
+        studies.append(acquire(case.image, shown, mass.coverage, day, name, rng)[0])
     drawn = {
         "seed": number,
         "name": name,
@@ -156,62 +150,8 @@ def _change_percent(grown: list[Grown]) -> float:
     return 100 * (after / before - 1)
 
 
-def _draw_motion(image: Volume, rng: np.random.Generator) -> Array:
-    """Half of the motion between the visits, in LPS mm about the middle of the scan."""
-    turns = [rng.uniform(-most, most) / 2 for most in MOST_TURN_DEGREES]
-    shift = np.array([rng.uniform(-most, most) / 2 for most in MOST_SHIFT_MM])
-    rotation = Rotation.from_euler("XYZ", turns, degrees=True).as_matrix()
-    middle = image.grid.to_lps(np.array([(np.array(image.shape) - 1) / 2]))[0]
-    out = np.eye(4)
-    out[:3, :3] = rotation
-    out[:3, 3] = middle - rotation @ middle + shift
-    return out
-
-
-def _study(
-    case: SpiderScan,
-    shown: dict[str, Floats],
-    motion: Array,
-    day: tuple[int, float, float],
-    drawn: tuple[str, np.random.Generator],
-) -> Study:
-    """Acquire a visit: the patient moved, slices averaged, then scale, shading and noise of the day."""
-    (visit, slice_mm, marrow), (name, rng) = day, drawn
-    count = max(1, round(slice_mm / case.image.spacing[0]))
-    spare = case.image.shape[0] % count
-    first = int(rng.integers(spare + 1))
-    frame = f"2.25.{zlib.crc32(name.encode())}{visit}"
-    stacks: list[Stack] = []
-    for contrast, image in shown.items():
-        moved = _moved(image, case.image, motion)[first:]
-        affine = thick_affine(case.image.affine, count)
-        affine[:3, 3] += case.image.affine[:3, 0] * first
-        acquired = Volume(_as_acquired(thick(moved, count), marrow, rng), affine, frame)
-        stacks.append(stack_of(ROLES[contrast], acquired, CONTRASTS[contrast], f"{frame}.{len(stacks)}"))
-    date = ("2024-01-08", "2024-03-08")[visit]
-    return Study(f"{frame}.9", date, name, tuple(stacks), (), f"{name}-{visit}")
-
-
-def _moved(image: Floats, scan: Volume, motion: Array) -> Floats:
-    """Show the patient after a motion on the scan's own grid; what was never scanned repeats the edge."""
-    to_index = _inverse(scan.affine) @ _inverse(motion) @ scan.affine
-    return np.asarray(
-        ndimage.affine_transform(image, to_index[:3, :3], to_index[:3, 3], order=3, mode="nearest"), np.float32
-    )
-
-
 def _inverse(transform: Array) -> Array:
     return np.asarray(np.linalg.inv(transform), np.float64)
-
-
-def _as_acquired(image: Floats, marrow: float, rng: np.random.Generator) -> Floats:
-    """Scale, shade and add noise; whole numbers, as DICOM has them."""
-    coarse = rng.normal(0, _SHADING, (3, 3, 3))
-    places = np.meshgrid(*(np.linspace(0, 2, n) for n in image.shape), indexing="ij")
-    shading = np.exp(ndimage.map_coordinates(coarse, places, order=1))
-    noise = rng.standard_normal(image.shape) * rng.uniform(*_NOISE) * marrow
-    scale = 300 / marrow * np.exp(rng.uniform(-_SCALE, _SCALE))
-    return np.asarray(np.rint(np.maximum(image * shading + noise, 0) * scale), np.float32)
 
 
 def store(folder: Path, data: Path, job: tuple[int, tuple[str, str]]) -> str:

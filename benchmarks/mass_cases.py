@@ -15,12 +15,11 @@ from scipy import ndimage
 
 from spinemri.anatomy.preparation import flatten_illumination
 from spinemri.training.real import VALIDATION_IDS, SpiderScan, load_nifti, load_spider, self_labelled_scan
-from spinemri.training.recolour import as_t1, as_t1_fat_suppressed
+from spinemri.training.visits import CONTRASTS, recoloured, thick, thick_affine
 from spinemri.volume import Volume
 
 __all__ = [
     "COMBINATIONS",
-    "CONTRASTS",
     "ENHANCEMENT",
     "MASS_FREE",
     "STIR",
@@ -30,17 +29,11 @@ __all__ = [
     "make_case",
     "mass_free_scans",
     "mass_free_studies",
-    "recoloured",
     "recoloured_scans",
     "signal_shares",
-    "thick",
-    "thick_affine",
 ]
 
 Floats = NDArray[np.float32]
-
-CONTRASTS = {"T2": ("T2", False, False), "T1": ("T1", False, False), "T1+C FS": ("T1", True, True)}
-"""Weighting, fat suppression and contrast agent of each."""
 
 COMBINATIONS = {
     **{contrast: (contrast,) for contrast in CONTRASTS},
@@ -165,14 +158,6 @@ def signal_shares(enhancement: str, rng: np.random.Generator) -> tuple[float, fl
     return rng.uniform(0.85, 1.5), rng.uniform(0.6, 1.0), rng.uniform(*ENHANCEMENT[enhancement])
 
 
-def recoloured(case: SpiderScan, flat: Floats, rng: np.random.Generator) -> dict[str, Floats]:
-    """Return the scan as it is, as T1, and as post-contrast fat-suppressed T1."""
-    parts = (case.labels == 3, case.labels == 2)
-    marrow = float(np.median(flat[case.labels == 1]))
-    t1 = as_t1(flat, parts, marrow, rng)
-    return {"T2": flat, "T1": t1, "T1+C FS": as_t1_fat_suppressed(flat, parts, marrow, rng)}
-
-
 def mass_free_studies(data: Path) -> Iterator[tuple[str, dict[str, Volume]]]:
     """Yield every T2 scan of `mass_free_scans` in three contrasts, in slices of about 3.3 mm."""
     for name, case, flat in _healthy_t2(data):
@@ -223,20 +208,6 @@ def _as_stir(case: SpiderScan, flat: Floats, rng: np.random.Generator) -> Floats
 
 def _slices(image: Volume) -> int:
     return max(1, round(_SLICE_MM / image.spacing[0]))
-
-
-def thick(array: Floats, count: int) -> Floats:
-    """Average groups of neighbouring slices, as thick slices do; a rest that fills no slice is left out."""
-    whole = array.shape[0] // count
-    return np.asarray(array[: whole * count].reshape(whole, count, *array.shape[1:]).mean(1), dtype=np.float32)
-
-
-def thick_affine(affine: NDArray[np.float64], count: int) -> NDArray[np.float64]:
-    """Return the affine of `thick` slices."""
-    out = affine.copy()
-    out[:3, 3] += affine[:3, 0] * (count - 1) / 2
-    out[:3, 0] *= count
-    return out
 
 
 def mass_free_scans(data: Path) -> Iterator[tuple[str, str, bool | None, Volume]]:

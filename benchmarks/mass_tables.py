@@ -13,7 +13,9 @@ import matplotlib as mpl
 mpl.use("Agg")
 import matplotlib.pyplot as plt
 import numpy as np
-from mass_cases import COMBINATIONS, CONTRASTS, make_case
+from mass_cases import COMBINATIONS, make_case
+
+from spinemri.training.visits import CONTRASTS
 
 __all__ = ["ALONE", "area_under_roc", "draw", "print_tables"]
 

@@ -22,7 +22,6 @@ from typing import Any
 import numpy as np
 from mass_cases import (
     COMBINATIONS,
-    CONTRASTS,
     STIR,
     MassCase,
     case_names,
@@ -38,7 +37,6 @@ from spinemri.anatomy.centreline import find_centreline
 from spinemri.anatomy.model import TissueMap
 from spinemri.anatomy.network import segment
 from spinemri.config import Config
-from spinemri.intake.model import Role
 from spinemri.mass.find import candidates, find_mass
 from spinemri.mass.model import Mass
 from spinemri.mass.second_look import SequenceImage, networks_sha256
@@ -46,9 +44,9 @@ from spinemri.mass.segment import fuse, outline_mass
 from spinemri.nomenclature import Tissue
 from spinemri.pipeline.seed import accept_any, keep_nearest
 from spinemri.training.evaluation import dice, surface_distances_mm
+from spinemri.training.visits import CONTRASTS, ROLES
 from spinemri.volume import Volume
 
-ROLES = {"T2": Role.SAGITTAL_T2, "T1": Role.SAGITTAL_T1, "T1+C FS": Role.SAGITTAL_T1_POST_FS}
 SETTINGS = Config().mass
 WEIGHTS = SETTINGS.sequence_weights.model_dump()
 

@@ -4,7 +4,7 @@ from typing import Any
 
 import numpy as np
 
-from spinemri.followup.sampled_pair import SampledPair
+from spinemri.followup.sampled_pair import AROUND, SampledPair
 
 SPACING = (1.7, 0.8, 0.8)
 SHAPE = (14, 40, 30)
@@ -43,6 +43,8 @@ def sampled_pair(
         "coverage": exact,
         "outside": np.zeros((2, *SHAPE), np.float32),
         "signal": signal.astype(np.float32),
+        "around": np.zeros((2, len(AROUND), *SHAPE), np.float32),
+        "seen": np.ones(SHAPE, bool),
         "near": np.ones(SHAPE, bool),
         "canal": inside,
         "lost_share": 0.0,

@@ -22,6 +22,7 @@ __all__ = [
     "missing_levels",
     "protocol_differences",
     "repeated_studies",
+    "same_reader",
     "same_study",
     "series_flags",
     "unlike_sequences",
@@ -97,9 +98,14 @@ def error_correlation(earlier: StudyResult, later: StudyResult) -> float:
 
     Masks that people drew or corrected, or another tool made, share nothing that is known of.
     """
+    alike = same_reader(earlier, later) and not protocol_differences(earlier, later)
+    return SHARED_CORRELATION if alike else 0.0
+
+
+def same_reader(earlier: StudyResult, later: StudyResult) -> bool:
+    """Tell whether the same networks, and they alone, outlined the masses of both visits."""
     readers = {_reader(result) for result in (earlier, later)}
-    same_reader = len(readers) == 1 and "" not in readers
-    return SHARED_CORRELATION if same_reader and not protocol_differences(earlier, later) else 0.0
+    return len(readers) == 1 and "" not in readers
 
 
 def _reader(result: StudyResult) -> str:

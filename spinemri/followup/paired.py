@@ -21,7 +21,7 @@ the boundary shift then stands alone.
 from __future__ import annotations
 
 import math
-from collections.abc import Collection, Iterable, Sequence
+from collections.abc import Collection, Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from itertools import combinations
 
@@ -29,9 +29,10 @@ import numpy as np
 from numpy.typing import NDArray
 
 from spinemri.followup.boundary_shift import BoundaryShift, boundary_shift
+from spinemri.followup.joint_look import look_jointly
 from spinemri.followup.meeting import Visit, meet
 from spinemri.followup.sampled_pair import MASS, SampledPair, sample_pair
-from spinemri.intake.model import Role
+from spinemri.intake.model import Role, Stack
 from spinemri.mass.uncertainty import surface_area_mm2
 from spinemri.volume import Volume
 
@@ -113,7 +114,14 @@ class PairedChange:
     wholly_seen: bool = True
 
 
-def paired_change(earlier: Visit, later: Visit, *, alike: bool, unlike: Collection[Role] = ()) -> PairedChange | str:
+def paired_change(
+    earlier: Visit,
+    later: Visit,
+    *,
+    alike: bool,
+    unlike: Collection[Role] = (),
+    stacks: Mapping[Role, Stack] | None = None,
+) -> PairedChange | str:
     """Compare the masses of two visits in one space.
 
     Parameters
@@ -124,6 +132,9 @@ def paired_change(earlier: Visit, later: Visit, *, alike: bool, unlike: Collecti
         Whether both were taken with the same protocol and read by the same model.
     unlike : collection of Role
         Sequences that differ in weighting between the visits: their images are not compared.
+    stacks : mapping of Role to Stack, optional
+        What the other sequences are, where networks outlined both visits: a third one then looks at them together.
+        What people drew is theirs.
 
     Returns
     -------
@@ -137,6 +148,8 @@ def paired_change(earlier: Visit, later: Visit, *, alike: bool, unlike: Collecti
     if pair.lost_share > _MOST_LOST:
         return f"{100 * pair.lost_share:.0f} % of the mass lies outside the field of view of one visit"
     both = earlier.mass.status == later.mass.status == "measured"
+    if both and stacks is not None:
+        pair = look_jointly(pair, stacks)
     found = (compare_pair if both else compare_outlined_once)(pair, widened=1.0 if alike else UNLIKE_FACTOR)
     if isinstance(found, str):
         return found

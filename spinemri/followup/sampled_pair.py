@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 
 import numpy as np
@@ -14,7 +15,7 @@ from spinemri.intake.model import Role
 from spinemri.nomenclature import Tissue
 from spinemri.volume import Volume, sample_at
 
-__all__ = ["CLASSES", "MASS", "SampledPair", "sample_pair"]
+__all__ = ["AROUND", "CLASSES", "MASS", "SampledPair", "sample_pair", "volumes_on_grid"]
 
 Field = NDArray[np.float32]
 
@@ -22,6 +23,9 @@ CLASSES = (Tissue.CORD, Tissue.DURAL_SAC, Tissue.EPIDURAL, Tissue.MASS_CANAL)
 """What the canal holds, the mass last."""
 
 MASS = len(CLASSES) - 1
+AROUND = tuple(tissue for tissue in Tissue if tissue not in {*CLASSES, Tissue.MASS_OUTSIDE})
+"""What surrounds the canal."""
+
 _NEAR_MM = 5.0
 _MASS_SEEN = 0.3
 _CANAL = 0.3
@@ -43,10 +47,14 @@ class SampledPair:
         Coverage by mass outside the canal, by visit.
     signal : (2, s, i, j, k) ndarray of float32
         By visit and sequence, illumination flattened; 0 where not seen.
+    around : (2, 5, i, j, k) ndarray of float32
+        Coverage by visit and by `AROUND`.
+    seen : (i, j, k) ndarray of bool
+        In all fields of view, that of the outlines included.
     near : (i, j, k) ndarray of bool
-        Within 5 mm of the mass of either visit, in both fields of view, that of the outlines included.
+        Within 5 mm of the mass of either visit, and seen.
     canal : (i, j, k) ndarray of bool
-        Filled by three tenths or more with `CLASSES` in the mean of both visits, and seen at both.
+        Filled by three tenths or more with `CLASSES` in the mean of both visits, and seen.
     lost_share : float
         Share of the mass of either visit, 0..1, that lies outside one of the fields of view.
     margin_lost_share : float
@@ -59,6 +67,8 @@ class SampledPair:
     coverage: Field
     outside: Field
     signal: Field
+    around: Field
+    seen: NDArray[np.bool_]
     near: NDArray[np.bool_]
     canal: NDArray[np.bool_]
     lost_share: float
@@ -91,16 +101,16 @@ def sample_pair(meeting: Meeting, earlier: Visit, later: Visit) -> SampledPair:
     -------
     SampledPair
     """
-    grid = meeting.grid
-    points = grid_points(grid)
-    levels = level_positions(points, meeting.midpoint.bend.nodes)
-    at = [meeting.midpoint.points(visit, points, levels) for visit in (0, 1)]
+    grid, at = meeting.grid, _places(meeting)
 
     def on_grid(volume: Volume, visit: int, outside: float) -> Field:
         return sample_at(volume, at[visit], outside=outside).reshape(grid.shape)
 
     tissues = [visit.anatomy.tissues for visit in (earlier, later)]
-    coverage = np.stack([[on_grid(t.fraction(c), i, 0.0) for c in CLASSES] for i, t in enumerate(tissues)])
+    coverage, around = (
+        np.stack([[on_grid(t.fraction(c), i, 0.0) for c in classes] for i, t in enumerate(tissues)])
+        for classes in (CLASSES, AROUND)
+    )
     beyond = np.stack([on_grid(t.fraction(Tissue.MASS_OUTSIDE), i, 0.0) for i, t in enumerate(tissues)])
     signal = np.stack([[on_grid(pair[i], i, np.nan) for pair in meeting.images] for i in (0, 1)])
     mass = np.maximum(*(on_grid(v.mass.probability, i, 0.0) for i, v in enumerate((earlier, later)))) >= _MASS_SEEN
@@ -117,12 +127,31 @@ def sample_pair(meeting: Meeting, earlier: Visit, later: Visit) -> SampledPair:
         coverage=coverage,
         outside=beyond,
         signal=np.where(seen, signal, 0.0).astype(np.float32),
+        around=around,
+        seen=seen,
         near=near & seen,
         canal=(coverage.sum(1).mean(0) > _CANAL) & seen,
         lost_share=_lost(mass, seen),
         margin_lost_share=_lost(near, seen),
         roles=tuple(meeting.roles[index] for index in kept),
     )
+
+
+def volumes_on_grid(meeting: Meeting, volumes: Sequence[Volume]) -> Field:
+    """Sample a volume of either visit on the common grid, (2, i, j, k); 0 outside the volumes."""
+    return np.stack(
+        [
+            sample_at(one, at, outside=0.0).reshape(meeting.grid.shape)
+            for one, at in zip(volumes, _places(meeting), strict=True)
+        ]
+    )
+
+
+def _places(meeting: Meeting) -> list[NDArray[np.float64]]:
+    """Where the voxels of the common grid lie at either visit."""
+    points = grid_points(meeting.grid)
+    levels = level_positions(points, meeting.midpoint.bend.nodes)
+    return [meeting.midpoint.points(visit, points, levels) for visit in (0, 1)]
 
 
 def _lost(wanted: NDArray[np.bool_], seen: NDArray[np.bool_]) -> float:

@@ -24,7 +24,7 @@ from spinemri.mass.canal_input import SLOTS, WORKING_MM, CanalView, network_inpu
 from spinemri.nomenclature import Tissue
 from spinemri.volume import Grid, Volume, box_around, resample
 
-__all__ = ["MODEL_NAME", "Point", "SequenceImage", "look_again", "networks_sha256"]
+__all__ = ["MODEL_NAME", "Point", "SequenceImage", "look_again", "networks_sha256", "tells", "with_mass"]
 
 FloatArray = NDArray[np.float32]
 Point = tuple[float, float, float]
@@ -101,18 +101,24 @@ def look_again(tissues: TissueMap, sequences: Sequence[SequenceImage], click_lps
     part = tissues.coverage[(slice(None), *box)]
     grid = tissues.grid.part(box)
     view, known = _view(part, grid, sequences, canal[box], click_lps_mm)
-    if not _tells(view.present):
+    if not tells(view.present):
         return tissues
     before = part[[_IN_CANAL, _OUTSIDE]].sum(0)
     mass = (1 - _SHARE) * before + _SHARE * _from_working(_mass(view, grid.spacing[0]), grid)
     mass = np.where(known, mass, before)
     coverage = tissues.coverage.copy()
-    coverage[(slice(None), *box)] = _with_mass(part, mass)
+    coverage[(slice(None), *box)] = with_mass(part, mass)
     return replace(tissues, coverage=coverage)
 
 
-def _tells(present: FloatArray) -> bool:
-    """Tell whether the network has learned from such a study; of one sequence alone the first has seen everything."""
+def tells(present: FloatArray) -> bool:
+    """Tell whether the network has learned from such a study; of one sequence alone the first has seen everything.
+
+    Parameters
+    ----------
+    present : (slots,) ndarray
+        1 where there is an image.
+    """
     t2, _, t1, post = present > 0
     return bool((t2 and present.sum() > 1) or (t1 and post))
 
@@ -190,10 +196,20 @@ def _from_working(mass: FloatArray, grid: Grid) -> FloatArray:
     return interpolated(interpolated(mass, across, 1), along, 2)
 
 
-def _with_mass(coverage: FloatArray, mass: FloatArray) -> FloatArray:
-    """Put the new mass in: in the canal as far as the canal reaches, outside it what is more.
+def with_mass(coverage: FloatArray, mass: FloatArray) -> FloatArray:
+    """Put another mass in: in the canal as far as the canal reaches, outside it what is more.
 
     The canal keeps its extent: its contents share what the mass leaves of it, bone and the rest what is left of theirs.
+
+    Parameters
+    ----------
+    coverage : (tissues, i, j, k) ndarray of float32
+    mass : (i, j, k) ndarray of float32
+        Coverage by mass, in the canal and outside it together.
+
+    Returns
+    -------
+    (tissues, i, j, k) ndarray of float32
     """
     out: FloatArray = coverage.copy()
     canal = coverage[[*_CONTENTS, _IN_CANAL]].sum(0)

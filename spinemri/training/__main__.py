@@ -17,10 +17,7 @@ def _parser() -> argparse.ArgumentParser:
     parser = argparse.ArgumentParser(prog="python -m spinemri.training", description=__doc__)
     commands = parser.add_subparsers(dest="command", required=True)
     prepare = commands.add_parser("prepare", help="write training stacks: real scans with implants, and phantoms")
-    prepare.add_argument("cache", type=Path, help="folder for the stacks")
-    prepare.add_argument("--data", type=Path, help="folder of real scans, holding spider_t2/")
-    prepare.add_argument("--phantoms", type=int, default=0, help="how many phantom stacks to add")
-    prepare.add_argument("--first", type=int, default=0, help="number of the first phantom")
+    _add_sources(prepare, what="stacks")
     prepare.add_argument("--with-mass", action="store_true", help="every phantom has a mass")
     prepare.add_argument(
         "--variety",
@@ -42,6 +39,7 @@ def _parser() -> argparse.ArgumentParser:
     mean.add_argument("model", type=Path, help="the .onnx file to write")
     mean.add_argument("--share", type=float, default=0.5, help="share of the second, 0 to 1")
     _add_canal(commands)
+    _add_pair(commands)
     return parser
 
 
@@ -72,13 +70,36 @@ def _plan(arguments: argparse.Namespace) -> Plan:
 def _add_canal(commands: argparse._SubParsersAction[argparse.ArgumentParser]) -> None:
     """Add the commands of the second network, which sees all sequences of a study together."""
     prepare = commands.add_parser("prepare-canal", help="write studies for the second network, read by the first")
-    prepare.add_argument("cache", type=Path, help="folder for the studies")
-    prepare.add_argument("--data", type=Path, help="folder of real scans, holding spider_t2/")
-    prepare.add_argument("--phantoms", type=int, default=0, help="how many generated studies to add")
-    prepare.add_argument("--first", type=int, default=0, help="number of the first of them")
-    fit = commands.add_parser("train-canal", help="train the second network, or go on from its checkpoint")
+    _add_sources(prepare, what="studies")
+    outlined = commands.add_parser("prepare-outlined-canal", help="outline these studies, to begin the third with")
+    outlined.add_argument("studies", type=Path, help="folder of studies for the second network")
+    outlined.add_argument("cache", type=Path, help="folder for the outlined studies")
+    fit = commands.add_parser("train-canal", help="train the second network, or one of outlined studies, or go on")
     _add_plan(fit, steps=9000, batch=16, decay=0.5)
-    out = commands.add_parser("export-canal", help="write the averaged weights of the second network as ONNX")
+    fit.add_argument("--start", type=Path, help="a checkpoint to begin with, where the run has none")
+    _add_export(commands, "export-canal", "the second network")
+
+
+def _add_pair(commands: argparse._SubParsersAction[argparse.ArgumentParser]) -> None:
+    """Add the commands of the third network, which sees both visits of a pair."""
+    prepare = commands.add_parser("prepare-pair", help="write pairs of visits for the third network")
+    _add_sources(prepare, what="pairs")
+    fit = commands.add_parser("train-pair", help="train the third network, or go on from its checkpoint")
+    _add_plan(fit, steps=11000, batch=8, decay=0.5)
+    fit.add_argument("--start", type=Path, help="a checkpoint of outlined studies to begin with")
+    _add_export(commands, "export-pair", "the third network")
+
+
+def _add_sources(prepare: argparse.ArgumentParser, *, what: str) -> None:
+    """Add where studies come from."""
+    prepare.add_argument("cache", type=Path, help=f"folder for the {what}")
+    prepare.add_argument("--data", type=Path, help="folder of real scans, holding spider_t2/")
+    prepare.add_argument("--phantoms", type=int, default=0, help=f"how many generated {what} to add")
+    prepare.add_argument("--first", type=int, default=0, help="number of the first of them")
+
+
+def _add_export(commands: argparse._SubParsersAction[argparse.ArgumentParser], name: str, network: str) -> None:
+    out = commands.add_parser(name, help=f"write the averaged weights of {network} as ONNX")
     out.add_argument("run", type=Path)
     out.add_argument("model", type=Path, help="the .onnx file to write")
 
@@ -91,20 +112,54 @@ def _canal(arguments: argparse.Namespace) -> None:
         arguments.cache.mkdir(parents=True, exist_ok=True)
         if arguments.data:
             prepare_canal_real(arguments.data, arguments.cache)
-        prepare_canal_phantoms(arguments.cache, range(arguments.first, arguments.first + arguments.phantoms))
+        prepare_canal_phantoms(arguments.cache, _numbers(arguments))
+    elif arguments.command == "prepare-outlined-canal":
+        from spinemri.training.outlined_studies import prepare_outlined  # noqa: PLC0415
+
+        arguments.cache.mkdir(parents=True, exist_ok=True)
+        prepare_outlined(arguments.studies, arguments.cache)
     elif arguments.command == "train-canal":
-        from spinemri.training.canal_studies import load_study, study_weights  # noqa: PLC0415
+        from spinemri.training.canal_studies import load_study  # noqa: PLC0415
         from spinemri.training.canal_train import train_canal  # noqa: PLC0415
+        from spinemri.training.outlined_studies import outlined_weights  # noqa: PLC0415
 
         torch.set_num_threads(arguments.threads)
         files = sorted(arguments.cache.glob("*.npz"))
-        plan = _plan(arguments)
-        weights = study_weights([file.stem for file in files])
-        train_canal([load_study(file) for file in files], weights, plan, arguments.run)
+        weights = outlined_weights([file.stem for file in files])
+        studies = [load_study(file) for file in files]
+        train_canal(studies, weights, _plan(arguments), arguments.run, start=arguments.start)
     else:
         from spinemri.training.export import export_canal  # noqa: PLC0415
 
         export_canal(arguments.run / "checkpoint.pt", arguments.model)
+
+
+def _pair(arguments: argparse.Namespace) -> None:
+    """Run a command of the third network."""
+    if arguments.command == "prepare-pair":
+        from spinemri.training.pair_visits import prepare_generated_pairs, prepare_real_pairs  # noqa: PLC0415
+
+        arguments.cache.mkdir(parents=True, exist_ok=True)
+        if arguments.data:
+            prepare_real_pairs(arguments.data, arguments.cache)
+        prepare_generated_pairs(arguments.cache, _numbers(arguments))
+    elif arguments.command == "train-pair":
+        from spinemri.training.pair_studies import load_pair, pair_weights  # noqa: PLC0415
+        from spinemri.training.pair_train import train_pair  # noqa: PLC0415
+
+        torch.set_num_threads(arguments.threads)
+        files = sorted(arguments.cache.glob("*.npz"))
+        weights = pair_weights([file.stem for file in files])
+        studies = [load_pair(file) for file in files]
+        train_pair(studies, weights, _plan(arguments), arguments.run, start=arguments.start)
+    else:
+        from spinemri.training.export import export_pair  # noqa: PLC0415
+
+        export_pair(arguments.run / "checkpoint.pt", arguments.model)
+
+
+def _numbers(arguments: argparse.Namespace) -> range:
+    return range(arguments.first, arguments.first + arguments.phantoms)
 
 
 def main() -> None:
@@ -112,15 +167,15 @@ def main() -> None:
     arguments = _parser().parse_args()
     if arguments.command.endswith("-canal"):
         _canal(arguments)
+    elif arguments.command.endswith("-pair"):
+        _pair(arguments)
     elif arguments.command == "prepare":
         arguments.cache.mkdir(parents=True, exist_ok=True)
         if arguments.data:
             prepare_spider(arguments.data, arguments.cache, KINDS)
             prepare_unlabelled(arguments.data, arguments.cache)
-        numbers = range(arguments.first, arguments.first + arguments.phantoms)
-        prepare_phantoms(
-            arguments.cache, numbers, with_mass=True if arguments.with_mass else None, variety=arguments.variety
-        )
+        with_mass = True if arguments.with_mass else None
+        prepare_phantoms(arguments.cache, _numbers(arguments), with_mass=with_mass, variety=arguments.variety)
     elif arguments.command == "train":
         torch.set_num_threads(arguments.threads)
         files = sorted(arguments.cache.glob("*.npz"))

@@ -27,10 +27,18 @@ from spinemri.phantom.stacks import stack_grid
 from spinemri.training.implant import MASS_KINDS, Implant, Surroundings, add_implant, random_implant, sides
 from spinemri.training.prepare import UNLABELLED
 from spinemri.training.real import SpiderScan, load_spider, self_labelled_scan, spider_ids, surroundings_of
-from spinemri.training.recolour import as_t1, as_t1_fat_suppressed
+from spinemri.training.visits import recoloured, thick
 from spinemri.volume import Volume, box_around
 
-__all__ = ["CanalStudy", "load_study", "prepare_canal_phantoms", "prepare_canal_real", "save_study", "study_weights"]
+__all__ = [
+    "CanalStudy",
+    "implant_signals",
+    "load_study",
+    "prepare_canal_phantoms",
+    "prepare_canal_real",
+    "save_study",
+    "study_weights",
+]
 
 FloatArray = NDArray[np.float32]
 _CANAL = [int(t) for t in (Tissue.CORD, Tissue.DURAL_SAC, Tissue.EPIDURAL, Tissue.MASS_CANAL, Tissue.MASS_OUTSIDE)]
@@ -83,14 +91,16 @@ class CanalStudy:
     slots : (sequences,) ndarray of int
         Places in `spinemri.mass.canal_input.SLOTS`.
     fat_suppressed : (sequences,) ndarray of bool
-    readings : (sequences, tissues, ni, h, w) ndarray of uint8
-        What the first network said of each, in units of 1/255.
+    readings : (sequences or 1, tissues, ni, h, w) ndarray of uint8
+        What the first network said of each, in units of 1/255; one if it was outlined from all of them together.
     mass : (ni, h, w) ndarray of uint8
         True coverage in units of 1/255.
     pitch_mm : float
         Distance between slices.
     first_trained_on : bool
         Whether the first network was trained on this scan and knows it better than others.
+    outlined : bool
+        Whether its one reading is what came of all its sequences (`spinemri.training.outlined_studies`).
     """
 
     images: NDArray[np.float16]
@@ -100,6 +110,7 @@ class CanalStudy:
     mass: NDArray[np.uint8]
     pitch_mm: float
     first_trained_on: bool
+    outlined: bool = False
 
     @cached_property
     def canal(self) -> NDArray[np.float64]:
@@ -214,21 +225,15 @@ def _real_studies(scan: SpiderScan, kinds: Mapping[Path, str]) -> Iterator[tuple
 
 
 def _real_study(scan: SpiderScan, flat: FloatArray, kind: str, rng: np.random.Generator) -> CanalStudy:
-    marrow = float(np.median(flat[scan.labels == _VERTEBRA]))
-    parts = (scan.labels == _SAC, scan.labels == _DISC)
-    bases = {
-        "T2": flat,
-        "T1": as_t1(flat, parts, marrow, rng),
-        "FS": as_t1_fat_suppressed(flat, parts, marrow, rng),
-    }
+    bases = recoloured(scan, flat, rng)
     mass = np.zeros(flat.shape, dtype=np.float32)
     images = dict(bases)
-    sac = dict.fromkeys(bases, parts[0])
+    sac = dict.fromkeys(bases, scan.labels == _SAC)
     blocked = (scan.labels == _VERTEBRA) | (scan.labels == _DISC)
     around = surroundings_of(flat, scan)
     for part in kind.split("+") if kind != "none" else []:
         drawn = random_implant(rng, around, part)
-        signals = _signals(drawn, around, rng)
+        signals = implant_signals(drawn, around, rng)
         for implant in sides(drawn, rng):
             seed, cover = int(rng.integers(2**31)), np.zeros_like(mass)
             for contrast in bases:
@@ -246,18 +251,18 @@ def _real_study(scan: SpiderScan, flat: FloatArray, kind: str, rng: np.random.Ge
     affine[:3, 0] *= count
     sequences = [
         _Sequence(
-            Volume(_thick(image[phase:], count), affine, "nifti"),
+            Volume(thick(image[phase:], count), affine, "nifti"),
             "T2" if contrast == "T2" else "T1",
-            contrast == "FS",
-            contrast == "FS",
+            contrast == "T1+C FS",
+            contrast == "T1+C FS",
         )
         for contrast, image in images.items()
     ]
-    return _study(sequences, _thick(mass[phase:], count), first_trained_on=True)
+    return _study(sequences, thick(mass[phase:], count), first_trained_on=True)
 
 
-def _signals(implant: Implant, around: Surroundings, rng: np.random.Generator) -> dict[str, float]:
-    """Signal of one implant on each contrast."""
+def implant_signals(implant: Implant, around: Surroundings, rng: np.random.Generator) -> dict[str, float]:
+    """Draw the signal of one implant on each contrast."""
     low, high = {
         "fat": ((1.6, 2.8), (0.3, 0.7)),
         "disc": ((0.6, 0.95), (0.5, 0.95)),
@@ -266,14 +271,8 @@ def _signals(implant: Implant, around: Surroundings, rng: np.random.Generator) -
     return {
         "T2": implant.signal,
         "T1": float(around.marrow * rng.uniform(*low)),
-        "FS": float(around.marrow * rng.uniform(*high)),
+        "T1+C FS": float(around.marrow * rng.uniform(*high)),
     }
-
-
-def _thick(array: FloatArray, count: int) -> FloatArray:
-    """Average groups of neighbouring slices; a rest that fills no slice is left out."""
-    whole = array.shape[0] // count
-    return np.asarray(array[: whole * count].reshape(whole, count, *array.shape[1:]).mean(1), dtype=np.float32)
 
 
 def study_weights(names: Sequence[str]) -> list[float]:
@@ -300,6 +299,7 @@ def save_study(study: CanalStudy, path: Path) -> None:
         mass=study.mass,
         pitch_mm=study.pitch_mm,
         first_trained_on=study.first_trained_on,
+        outlined=study.outlined,
     )
     partial.replace(path)
 
@@ -316,4 +316,5 @@ def load_study(path: Path) -> CanalStudy:
             data["mass"],
             float(data["pitch_mm"]),
             bool(data["first_trained_on"]),
+            bool(data["outlined"]),
         )

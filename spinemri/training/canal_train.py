@@ -1,4 +1,4 @@
-"""Training of the second network; resumable and seeded like that of the first (`spinemri.training.train`)."""
+"""Training of the networks of single visits; resumable and seeded like that of the first (see `train`)."""
 
 from __future__ import annotations
 
@@ -16,7 +16,9 @@ from spinemri.training.train import Batches, Plan, fit
 __all__ = ["train_canal"]
 
 
-def train_canal(studies: Sequence[CanalStudy], weights: Sequence[float], plan: Plan, folder: Path) -> Path:
+def train_canal(
+    studies: Sequence[CanalStudy], weights: Sequence[float], plan: Plan, folder: Path, *, start: Path | None = None
+) -> Path:
     """Train, or go on from the checkpoint in a folder.
 
     Parameters
@@ -27,6 +29,9 @@ def train_canal(studies: Sequence[CanalStudy], weights: Sequence[float], plan: P
     plan : Plan
     folder : Path
         Receives ``checkpoint.pt`` and ``log.csv``.
+    start : Path, optional
+        Checkpoint whose averaged weights to begin with, where the folder has none: one of outlined studies begins as
+        the second network.
 
     Returns
     -------
@@ -38,7 +43,10 @@ def train_canal(studies: Sequence[CanalStudy], weights: Sequence[float], plan: P
         return collate([draw_canal_sample(studies[index], rng) for index in chosen])
 
     torch.manual_seed(plan.seed)
-    return fit(CanalUNet(), Batches(draw, weights, plan), _loss, plan, folder)
+    network = CanalUNet()
+    if start is not None:
+        network.load_state_dict(torch.load(start, map_location="cpu", weights_only=True)["average"])
+    return fit(network, Batches(draw, weights, plan), _loss, plan, folder)
 
 
 def _loss(logits: torch.Tensor, target: torch.Tensor, weight: torch.Tensor) -> torch.Tensor:

@@ -8,12 +8,12 @@ import onnx
 import torch
 from onnx import numpy_helper
 
-from spinemri.mass import canal_input
 from spinemri.nomenclature import Tissue
-from spinemri.training.canal_network import CanalUNet
+from spinemri.training.canal_network import CanalUNet, CorrectingUNet
 from spinemri.training.network import CHANNELS_IN, SliceUNet
+from spinemri.training.pair_network import PairUNet
 
-__all__ = ["average_networks", "export_canal", "export_onnx", "exported_weights"]
+__all__ = ["average_networks", "export_canal", "export_onnx", "export_pair", "exported_weights"]
 
 _OPSET = 17
 _PREFIX = "network."
@@ -29,7 +29,7 @@ class _WithSoftmax(torch.nn.Module):
 
 
 class _WithSigmoid(torch.nn.Module):
-    def __init__(self, network: CanalUNet) -> None:
+    def __init__(self, network: CorrectingUNet) -> None:
         super().__init__()
         self.network = network
 
@@ -63,10 +63,26 @@ def export_canal(checkpoint: Path, model: Path) -> None:
         ``.onnx`` file; input ``canal`` (n, channels, h, w), output ``mass`` (n, 1, h, w), any n, h and w that are
         multiples of 8.
     """
-    network = CanalUNet()
+    _write_correcting(CanalUNet(), checkpoint, model, "canal")
+
+
+def export_pair(checkpoint: Path, model: Path) -> None:
+    """Export a checkpoint for `spinemri.followup.joint_look`.
+
+    Parameters
+    ----------
+    checkpoint : Path
+        Written by `spinemri.training.pair_train.train_pair`.
+    model : Path
+        ``.onnx`` file as that of `export_canal`, but for its input ``pair``.
+    """
+    _write_correcting(PairUNet(), checkpoint, model, "pair")
+
+
+def _write_correcting(network: CorrectingUNet, checkpoint: Path, model: Path, shown: str) -> None:
     network.load_state_dict(torch.load(checkpoint, map_location="cpu", weights_only=True)["average"])
-    example = torch.zeros(1, canal_input.CHANNELS_IN, 64, 64)
-    _write_onnx(_WithSigmoid(network), example, model, ("canal", "mass"))
+    example = torch.zeros(1, network.channels, 64, 64)
+    _write_onnx(_WithSigmoid(network), example, model, (shown, "mass"))
 
 
 def average_networks(one: Path, other: Path, model: Path, *, share: float = 0.5) -> None:

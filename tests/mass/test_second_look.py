@@ -53,7 +53,7 @@ def _says(monkeypatch: pytest.MonkeyPatch, answer: Any) -> list[np.ndarray]:
 
     monkeypatch.setattr(second_look, "session", lambda _: SimpleNamespace(run=run))
     monkeypatch.setattr(second_look, "_SHARE", np.float32(1.0))
-    monkeypatch.setattr(second_look, "_tells", lambda _: True)
+    monkeypatch.setattr(second_look, "tells", lambda _: True)
     return shown
 
 
@@ -163,10 +163,10 @@ def test_a_mirrored_patient_gets_the_mirrored_result(monkeypatch: pytest.MonkeyP
 
 
 def test_both_networks_have_their_say_where_two_sequences_show_the_canal(monkeypatch: pytest.MonkeyPatch) -> None:
-    share, tells = second_look._SHARE, second_look._tells
+    share, tells = second_look._SHARE, second_look.tells
     _says(monkeypatch, lambda canal: np.zeros(canal.shape[1:]))
     monkeypatch.setattr(second_look, "_SHARE", share)
-    monkeypatch.setattr(second_look, "_tells", tells)
+    monkeypatch.setattr(second_look, "tells", tells)
     tissues = _tissues()
     one = SequenceImage(_image(np.full(SHAPE, 50.0)), "T2", fat_suppressed=False, contrast_enhanced=False)
     other = SequenceImage(_image(np.full(SHAPE, 60.0)), "T1", fat_suppressed=False, contrast_enhanced=False)
@@ -201,7 +201,7 @@ def test_where_a_sequence_has_no_data_the_first_network_stands(monkeypatch: pyte
 def test_it_looks_only_at_studies_of_a_kind_that_it_has_learned_from(slots: tuple[int, ...], seen: bool) -> None:
     present = np.zeros(len(SLOTS), dtype=np.float32)
     present[list(slots)] = 1.0
-    assert second_look._tells(present) is seen
+    assert second_look.tells(present) is seen
 
 
 def test_without_a_canal_nothing_happens() -> None:

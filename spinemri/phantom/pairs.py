@@ -1,4 +1,4 @@
-"""Generated pairs of visits for `change`: how they are drawn, acquired and given to a comparison."""
+"""Generated pairs of visits: how they are drawn, acquired and given to a comparison."""
 
 from __future__ import annotations
 
@@ -9,6 +9,7 @@ from typing import Literal
 import numpy as np
 
 from spinemri.intake.model import Plane, Role, Stack, Study, Weighting
+from spinemri.nomenclature import Tissue
 from spinemri.phantom.geometry import build_geometry
 from spinemri.phantom.mass import MassGrid, mass_volumes_mm3
 from spinemri.phantom.norms import COLUMN
@@ -18,7 +19,7 @@ from spinemri.phantom.sampling import random_mass, random_sequence, random_spine
 from spinemri.phantom.stacks import stack_grid
 from spinemri.volume import Volume
 
-__all__ = ["KINDS", "RADIOTHERAPY_PERCENT", "Kind", "PairRecipe", "draw_pair", "make_studies", "stack_of"]
+__all__ = ["KINDS", "RADIOTHERAPY_PERCENT", "Kind", "PairRecipe", "acquire_visits", "draw_pair", "stack_of"]
 
 Kind = Literal["unchanged", "radiotherapy", "any"]
 KINDS: tuple[Kind, ...] = ("unchanged", "any", "radiotherapy", "any", "unchanged", "any", "radiotherapy", "any",
@@ -169,26 +170,34 @@ def _draw_visit(rng: np.random.Generator, number: int, factor: float, pitch: flo
     )
 
 
-def make_studies(pair: PairRecipe) -> tuple[Study, Study]:
-    """Acquire both visits as studies that a comparison takes, without files between."""
-    first, second = (_study(recipe, number) for number, recipe in enumerate(pair.visits))
+def acquire_visits(pair: PairRecipe) -> tuple[tuple[Study, Volume], tuple[Study, Volume]]:
+    """Acquire both visits as studies that a comparison takes, without files between.
+
+    Returns
+    -------
+    tuple of two (Study, Volume)
+        Each with the true coverage by mass on the grid of its first series.
+    """
+    first, second = (_acquired(recipe, number) for number, recipe in enumerate(pair.visits))
     return first, second
 
 
-def _study(recipe: PhantomRecipe, number: int) -> Study:
+def _acquired(recipe: PhantomRecipe, number: int) -> tuple[Study, Volume]:
     visit = recipe.visits[0]
     geometry = build_geometry(recipe, visit)
-    frame, stacks = f"2.25.{recipe.seed}{number}", []
+    frame, stacks, masses = f"2.25.{recipe.seed}{number}", [], []
     for index, series in enumerate(recipe.series):
         rng = np.random.default_rng([recipe.seed, number, index])
-        image, _ = render(geometry, stack_grid(geometry, series), series.sequence, rng)
+        image, tissues = render(geometry, stack_grid(geometry, series), series.sequence, rng)
+        masses.append(Volume(tissues.coverage[[Tissue.MASS_CANAL, Tissue.MASS_OUTSIDE]].sum(0), image.affine))
         image = Volume(np.rint(image.array), image.affine, frame)
         sequence = series.sequence
         contrast = sequence.weighting, sequence.fat_suppressed, sequence.contrast_enhanced
         role = next(role for name, role in SEQUENCES.items() if name.lower() == series.name)
         stacks.append(stack_of(role, image, contrast, f"{frame}.{index}"))
     uid = f"2.25.9{recipe.seed}{number}"
-    return Study(uid, visit.date.isoformat(), f"patient-{recipe.seed}", tuple(stacks), (), f"{recipe.seed}-{number}")
+    study = Study(uid, visit.date.isoformat(), f"patient-{recipe.seed}", tuple(stacks), (), f"{recipe.seed}-{number}")
+    return study, masses[0]
 
 
 def stack_of(role: Role, image: Volume, contrast: tuple[str, bool, bool], uid: str) -> Stack:
