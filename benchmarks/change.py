@@ -25,8 +25,8 @@ from concurrent.futures import ProcessPoolExecutor
 from pathlib import Path
 from typing import Any
 
+from spinemri.followup.joint_look import all_networks_sha256
 from spinemri.intake.model import Study
-from spinemri.mass.second_look import networks_sha256
 from spinemri.mass.uncertainty import surface_area_mm2
 from spinemri.phantom.pairs import acquire_visits, draw_pair
 from spinemri.pipeline import Options, Recorder
@@ -120,7 +120,7 @@ def main() -> None:
             draw(records, arguments.draw)
     elif arguments.out:
         seeds = range(arguments.first, arguments.first + arguments.pairs)
-        run(arguments.out / networks_sha256()[:12], seeds, arguments.workers)
+        run(arguments.out / all_networks_sha256()[:12], seeds, arguments.workers)
     else:
         parser.error("give a folder for the records, or --table")
 

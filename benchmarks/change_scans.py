@@ -32,7 +32,7 @@ from mass_cases import ENHANCEMENT, canal_of, signal_shares
 from numpy.typing import NDArray
 
 from spinemri.anatomy.preparation import flatten_illumination
-from spinemri.mass.second_look import networks_sha256
+from spinemri.followup.joint_look import all_networks_sha256
 from spinemri.phantom.pairs import KINDS, RADIOTHERAPY_PERCENT, Kind
 from spinemri.training.real import SpiderScan, self_labelled_scan
 from spinemri.training.visits import Day, acquire, draw_motion, recoloured
@@ -171,7 +171,7 @@ def main() -> None:
     parser.add_argument("--data", type=Path, default=Path(os.environ.get("SPINEMRI_DATA", "../shared/data")))
     parser.add_argument("--workers", type=int, default=1, help="processes")
     arguments = parser.parse_args()
-    folder = arguments.out / networks_sha256()[:12]
+    folder = arguments.out / all_networks_sha256()[:12]
     folder.mkdir(parents=True, exist_ok=True)
     jobs = list(enumerate(product(SCANS, (*POSITIONS, "circumferential"))))
     with ProcessPoolExecutor(arguments.workers) as pool:

@@ -14,18 +14,18 @@ from spinemri.batch.model import Visit
 from spinemri.batch.stamp import content_sha256, input_bytes
 from spinemri.batch.task import Orders, Outcome, Task
 from spinemri.errors import UsageError
+from spinemri.followup.joint_look import all_networks_sha256
 from spinemri.intake.headers import read_headers
 from spinemri.intake.pseudonyms import Deidentification
 from spinemri.intake.sources import find_sources
-from spinemri.mass.second_look import networks_sha256
 from spinemri.pipeline import Options, compare_studies, remeasure, run_study
 
 __all__ = ["options_of", "perform", "software"]
 
 
 def software() -> tuple[str, str]:
-    """Return the version and the hash of the network of this installation."""
-    return __version__, networks_sha256()
+    """Return the version and the hash of the networks of this installation."""
+    return __version__, all_networks_sha256()
 
 
 def perform(task: Task) -> Outcome:

@@ -12,11 +12,13 @@ from spinemri.followup.compatibility import (
     different_patients,
     error_correlation,
     missing_levels,
+    same_reader,
     same_study,
     series_flags,
     unlike_sequences,
 )
 from spinemri.followup.decision import decide, decide_outlined_once, without_pairing
+from spinemri.followup.joint_look import pair_network_sha256
 from spinemri.followup.paired import paired_change
 from spinemri.followup.radiotherapy import Radiotherapy
 from spinemri.followup.record import Comparison, PairedEstimateRecord, TimepointRecord, VerdictBasis
@@ -70,6 +72,7 @@ def compare_results(results: Sequence[StudyResult], radiotherapy: Radiotherapy |
         ),
         radiotherapy=treatment,
         quality=_quality([*series_flags(results), *_change_flags(changes), *treatment_flags]),
+        pair_model_sha256=pair_network_sha256(),
     )
 
 
@@ -110,7 +113,10 @@ def pair_change(earlier: StudyResult, later: StudyResult) -> Change:
     if unpaired.verdict == "not_assessable":
         return unpaired
     unlike = unlike_sequences(earlier, later)
-    paired = paired_change(earlier, later, alike=correlation > 0, unlike=unlike)
+    stacks = (
+        {stack.role: stack for stack in earlier.study.stacks if stack.role} if same_reader(earlier, later) else None
+    )
+    paired = paired_change(earlier, later, alike=correlation > 0, unlike=unlike, stacks=stacks)
     # Visits brought together may show the whole mass with what surrounds it; else only the levels tell.
     seen = not isinstance(paired, str) and paired.wholly_seen
     if not seen and (levels := missing_levels(earlier, later)):

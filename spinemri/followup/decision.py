@@ -27,10 +27,11 @@ def without_pairing(change: Change, reason: str) -> Change:
 def decide(change: Change, earlier: LogVolume, paired: PairedChange) -> Change:
     """Let the paired change decide.
 
-    The standard deviation in per cent has two parts: that of the ml gained or lost, and the baseline's own, in
-    proportion to the change, since per cent are of the baseline (delta method). Where estimates disagree beyond their
-    intervals, the interval spans them all, a flag asks for a person, and nothing smaller than half of that interval is
-    said to be detectable.
+    Per cent are of the earlier volume; where both visits were outlined together, of that by these outlines, as the
+    outline of a visit by itself may hold what the other does not. The standard deviation in per cent has two parts:
+    that of the ml gained or lost, and the baseline's own, in proportion to the change, since per cent are of the
+    baseline (delta method). Where estimates disagree beyond their intervals, the interval spans them all, a flag asks
+    for a person, and nothing smaller than half of that interval is said to be detectable.
 
     Parameters
     ----------
@@ -44,6 +45,8 @@ def decide(change: Change, earlier: LogVolume, paired: PairedChange) -> Change:
     -------
     Change
     """
+    if paired.baseline_ml:
+        earlier = replace(earlier, volume_ml=paired.baseline_ml)
     estimates = tuple((one.method, *_percent(one.change_ml, one.sd_ml, earlier)) for one in paired.estimates)
     percent, interval = _percent(paired.change_ml, paired.sd_ml, earlier)
     detectable = _smallest_detectable(paired.sd_ml, earlier)

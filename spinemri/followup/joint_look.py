@@ -9,6 +9,7 @@ visit.
 
 from __future__ import annotations
 
+import hashlib
 import os
 from collections.abc import Mapping
 from concurrent.futures import ThreadPoolExecutor
@@ -17,14 +18,23 @@ from dataclasses import replace
 import numpy as np
 from numpy.typing import NDArray
 
-from spinemri.anatomy.weights import session
+from spinemri.anatomy.weights import session, sha256
 from spinemri.followup.sampled_pair import AROUND, CLASSES, MASS, SampledPair
 from spinemri.intake.model import Role, Stack
 from spinemri.mass.canal_input import CHANNELS_IN, SLOTS, CanalView, network_input, slot_of
-from spinemri.mass.second_look import tells, with_mass
+from spinemri.mass.second_look import networks_sha256, tells, with_mass
 from spinemri.nomenclature import Tissue
 
-__all__ = ["MODEL_NAME", "NEIGHBOUR", "PAIR_CHANNELS", "look_jointly", "pair_input", "visit_tissues"]
+__all__ = [
+    "MODEL_NAME",
+    "NEIGHBOUR",
+    "PAIR_CHANNELS",
+    "all_networks_sha256",
+    "look_jointly",
+    "pair_input",
+    "pair_network_sha256",
+    "visit_tissues",
+]
 
 FloatArray = NDArray[np.float32]
 
@@ -34,6 +44,16 @@ _STRIDE = 8
 _MAXIMUM_THREADS = 2
 NEIGHBOUR = 2
 """How many slices of the common grid away neighbours are taken: 3.3 mm, about a slice of a visit."""
+
+
+def pair_network_sha256() -> str:
+    """Return the SHA-256 of the network's file; raises `InternalError` MODEL_MISSING as `look_jointly`."""
+    return sha256(MODEL_NAME)
+
+
+def all_networks_sha256() -> str:
+    """Return one SHA-256 for all networks: those that outline a visit, and the one that looks at two together."""
+    return hashlib.sha256((networks_sha256() + pair_network_sha256()).encode()).hexdigest()
 
 
 def look_jointly(pair: SampledPair, stacks: Mapping[Role, Stack]) -> SampledPair:
@@ -126,4 +146,4 @@ def _outlined(pair: SampledPair, views: list[CanalView], mass: FloatArray) -> Sa
         tissues = with_mass(view.coverage, mass[visit])
         coverage[visit] = tissues[[int(tissue) for tissue in CLASSES]]
         outside[visit] = tissues[int(Tissue.MASS_OUTSIDE)]
-    return replace(pair, coverage=coverage, outside=outside)
+    return replace(pair, coverage=coverage, outside=outside, jointly=True)

@@ -39,6 +39,7 @@ from spinemri.volume import Volume
 __all__ = [
     "ERROR_CORRELATION",
     "ESTIMATE_SD_MM",
+    "JOINT_ESTIMATE_SD_MM",
     "PairedChange",
     "PairedEstimate",
     "combined",
@@ -48,12 +49,15 @@ __all__ = [
 ]
 
 ESTIMATE_SD_MM = {"outlines": 0.115, "boundary_shift": 0.09, "complement": 0.14}
-"""Standard deviation of each estimate as a uniform shift of the surface of the mass in mm.
+"""Standard deviation of each estimate as a uniform shift of the surface of the mass in mm, visits outlined one by one.
 
 Between the robust and the plain root mean square of generated pairs (`docs/results.md`): gross errors make estimates
 disagree, and then the interval spans them all. ``benchmarks/change_constants.py`` derives them from the records of
 ``benchmarks/change.py``.
 """
+
+JOINT_ESTIMATE_SD_MM = {"outlines": 0.09, "boundary_shift": 0.09, "complement": 0.13}
+"""The same where both visits were outlined with both in view."""
 
 OUTLINED_ONCE_SD_MM = 0.22
 """The same for the boundary shift where only one visit's outline shows the mass: root mean square of nine pairs."""
@@ -103,6 +107,9 @@ class PairedChange:
         Sequences that both visits have.
     wholly_seen : bool
         Whether both fields of view hold the mass with 5 mm around it.
+    baseline_ml : float or None
+        Volume at the earlier visit by outlines drawn with both visits in view, which per cent then refer to; None where
+        each visit was outlined by itself.
     """
 
     change_ml: float
@@ -112,6 +119,7 @@ class PairedChange:
     contrast_share: float
     roles: tuple[Role, ...] = ()
     wholly_seen: bool = True
+    baseline_ml: float | None = None
 
 
 def paired_change(
@@ -153,7 +161,12 @@ def paired_change(
     found = (compare_pair if both else compare_outlined_once)(pair, widened=1.0 if alike else UNLIKE_FACTOR)
     if isinstance(found, str):
         return found
-    return replace(found, roles=pair.roles, wholly_seen=pair.margin_lost_share <= _MOST_LOST)
+    return replace(
+        found,
+        roles=pair.roles,
+        wholly_seen=pair.margin_lost_share <= _MOST_LOST,
+        baseline_ml=_baseline_ml(pair) if pair.jointly else None,
+    )
 
 
 def compare_pair(pair: SampledPair, *, widened: float = 1.0) -> PairedChange:
@@ -175,12 +188,18 @@ def compare_pair(pair: SampledPair, *, widened: float = 1.0) -> PairedChange:
         return _outside_alone(pair, widened)
     shift = boundary_shift(pair)
     surface_mm2 = float(np.mean([_surface_mm2(pair, coverage[MASS]) for coverage in pair.coverage]))
+    sd_mm = JOINT_ESTIMATE_SD_MM if pair.jointly else ESTIMATE_SD_MM
     estimates = [
-        PairedEstimate(method, change_ml, widened * surface_mm2 * ESTIMATE_SD_MM[method] / 1000)
+        PairedEstimate(method, change_ml, widened * surface_mm2 * sd_mm[method] / 1000)
         for method, change_ml in _in_canal(pair, shift)
     ]
     beyond_ml, beyond_sd = _beyond_canal(pair)
     return _with(combined(estimates, contrast_share=shift.contrast_share), beyond_ml, widened * beyond_sd)
+
+
+def _baseline_ml(pair: SampledPair) -> float:
+    """Volume of the whole mass at the earlier visit."""
+    return float((pair.coverage[0, MASS] + pair.outside[0])[pair.near].sum()) * pair.voxel_ml
 
 
 def _largest_ml(pair: SampledPair, mass: NDArray[np.float32]) -> float:

@@ -107,7 +107,10 @@ class RadiotherapyRecord(Record):
 
 
 class Comparison(Record):
-    """Change of the mass over two or more visits, in order of time."""
+    """Change of the mass over two or more visits, in order of time.
+
+    `software` is that of the last visit; `pair_model_sha256` names the network that looks at two visits together.
+    """
 
     schema_version: str = SCHEMA_VERSION
     software: SoftwareRecord
@@ -116,3 +119,4 @@ class Comparison(Record):
     recurrence: RecurrenceRecord
     radiotherapy: RadiotherapyRecord | None
     quality: QualityRecord
+    pair_model_sha256: str = ""

@@ -61,6 +61,8 @@ class SampledPair:
         The same of all within 5 mm of it.
     roles : tuple of Role
         The sequences, in the order of `signal`.
+    jointly : bool
+        Whether both visits were outlined with both in view (`spinemri.followup.joint_look`).
     """
 
     spacing: tuple[float, float, float]
@@ -74,6 +76,7 @@ class SampledPair:
     lost_share: float
     margin_lost_share: float = 0.0
     roles: tuple[Role, ...] = ()
+    jointly: bool = False
 
     @property
     def voxel_ml(self) -> float:

@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from dataclasses import dataclass
 
 import numpy as np
 from numpy.typing import NDArray
 
+from spinemri.anatomy.alignment import Shift, estimate_shift, placed_tissues, structure_image
 from spinemri.anatomy.model import TissueMap
 from spinemri.anatomy.network import segment
 from spinemri.intake.model import SAGITTAL_ROLES, Role, Stack
@@ -16,7 +18,7 @@ from spinemri.mass.second_look import Point, SequenceImage, look_again
 from spinemri.nomenclature import Tissue
 from spinemri.volume import Grid, Volume, resample
 
-__all__ = ["fuse", "fused_roles", "mean_of_readings", "outline_mass", "segment_study"]
+__all__ = ["FusedStudy", "fuse", "fused_roles", "mean_of_readings", "outline_mass", "segment_study"]
 
 _MASS = [Tissue.MASS_CANAL, Tissue.MASS_OUTSIDE]
 _OTHERS = [tissue for tissue in Tissue if tissue not in _MASS]
@@ -25,13 +27,30 @@ _CORRELATION = 0.1
 """Of the errors of two sequences, so that three count as two and a half; compared on grown and generated masses."""
 
 
+@dataclass(frozen=True, eq=False)
+class FusedStudy:
+    """What all sagittal series of a study say together.
+
+    Attributes
+    ----------
+    tissues : TissueMap
+        On the primary grid.
+    shifts : mapping of Role to (3,) ndarray
+        LPS mm by which every other series had to be moved onto the primary, as the patient had moved between them;
+        zeros where it had not.
+    """
+
+    tissues: TissueMap
+    shifts: Mapping[Role, Shift]
+
+
 def segment_study(
     images: Mapping[Role, tuple[Volume, Stack]], primary: Role, weights: Mapping[Role, float]
-) -> TissueMap:
-    """Segment every sagittal stack that shares the primary's frame of reference, and fuse.
+) -> FusedStudy:
+    """Segment every sagittal stack that shares the primary's frame of reference, bring them together, and fuse.
 
-    Each stack is segmented in its own native space, then its coverages are resampled to the primary grid and
-    fused. Patients may move between series: no correction is made here.
+    Each stack is segmented in its own native space and moved to where it shows what the primary shows; then its
+    coverages are resampled to the primary grid and fused.
 
     Parameters
     ----------
@@ -40,15 +59,30 @@ def segment_study(
     primary : Role
         The stack whose grid the result lies on.
     weights : mapping of Role to float
-        Relative weight of each role; 0 leaves it out. The primary counts as 1 if it has no weight.
+        Relative weight of each role; one of 0 is brought together with the others, but has no say. The primary counts
+        as 1 if it has no weight.
 
     Returns
     -------
-    TissueMap
+    FusedStudy
     """
-    volumes = {role: volume for role, (volume, _) in images.items()}
-    roles = fused_roles(volumes, primary, weights)
-    return fuse((_read(*images[role]), weights.get(role, 1.0) or 1.0) for role in roles)
+    shifts: dict[Role, Shift] = {}
+    return FusedStudy(fuse(_readings(images, primary, weights, shifts)), shifts)
+
+
+def _readings(
+    images: Mapping[Role, tuple[Volume, Stack]], primary: Role, weights: Mapping[Role, float], shifts: dict[Role, Shift]
+) -> Iterator[tuple[TissueMap, float]]:
+    """Read one series after the other, the primary first; shifts are noted down. No map waits for the next one."""
+    reading = _read(*images[primary])
+    target = structure_image(reading)
+    yield reading, weights.get(primary, 1.0) or 1.0
+    for role in fused_roles({role: volume for role, (volume, _) in images.items()}, primary)[1:]:
+        del reading
+        reading = _read(*images[role])
+        shifts[role] = estimate_shift(target, structure_image(reading))
+        if weights.get(role, 0.0) > 0.0:
+            yield placed_tissues(reading, shifts[role]), weights[role]
 
 
 def outline_mass(
@@ -87,15 +121,18 @@ def _read(volume: Volume, stack: Stack) -> TissueMap:
     )
 
 
-def fused_roles(images: Mapping[Role, Volume], primary: Role, weights: Mapping[Role, float]) -> tuple[Role, ...]:
+def fused_roles(
+    images: Mapping[Role, Volume], primary: Role, weights: Mapping[Role, float] | None = None
+) -> tuple[Role, ...]:
     """Return the sagittal series that are measured together, the primary first.
 
     Parameters
     ----------
     images : mapping of Role to Volume
     primary : Role
-    weights : mapping of Role to float
-        A series other than the primary takes part if its weight is above 0 and it shares the frame of reference.
+    weights : mapping of Role to float, optional
+        A series other than the primary takes part if its weight is above 0 and it shares the frame of reference;
+        without weights all that share it do.
 
     Returns
     -------
@@ -107,7 +144,7 @@ def fused_roles(images: Mapping[Role, Volume], primary: Role, weights: Mapping[R
         for role in SAGITTAL_ROLES
         if role is not primary
         and role in images
-        and weights.get(role, 0.0) > 0.0
+        and (weights is None or weights.get(role, 0.0) > 0.0)
         and frame
         and images[role].frame_of_reference_uid == frame
     ]

@@ -6,7 +6,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass, replace
 
 from spinemri.anatomy import network
-from spinemri.anatomy.alignment import align_series
+from spinemri.anatomy.alignment import place_series
 from spinemri.anatomy.build import build_anatomy
 from spinemri.anatomy.centreline import find_centreline
 from spinemri.anatomy.levels import LevelHints, name_levels
@@ -88,9 +88,9 @@ def prepare_study(study: Study, options: Options, recorder: Recorder, visit: int
     with recorder.stage("load", visit):
         images, load_flags = load_images(study)
         primary = choose_primary(images, load_flags)
-        images, moved = align_series(images, primary)
     with recorder.stage("anatomy", visit):
         found = find_tissues(study, images, primary, options)
+        images, moved = place_series(images, found.shifts, primary)
         tissues, seed_flags = _with_wanted_mass(quantised(found.tissues), options)
         hints = _hints(study, images, primary, options, found)
         column = () if found.given and not found.given.outlines_column else COLUMN

@@ -2,14 +2,15 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from collections.abc import Mapping
+from dataclasses import dataclass, field, replace
 
+from spinemri.anatomy.alignment import Shift, place_series
 from spinemri.anatomy.cord import settle_cord
 from spinemri.anatomy.model import TissueMap
 from spinemri.intake.model import Role, Stack, Study
 from spinemri.mass.second_look import SequenceImage, networks_sha256
-from spinemri.mass.segment import fused_roles, outline_mass, segment_study
+from spinemri.mass.segment import FusedStudy, fused_roles, outline_mass, segment_study
 from spinemri.pipeline.labels import GivenAnatomy, read_labels
 from spinemri.pipeline.options import Options
 from spinemri.pipeline.seed import accept_any
@@ -18,6 +19,9 @@ from spinemri.pipeline.stored import stored_tissues
 from spinemri.volume import Volume
 
 __all__ = ["FoundTissues", "find_tissues", "stack_of"]
+
+Stacks = Mapping[Role, tuple[Volume, Stack]]
+"""Sagittal images with their stacks, the primary first."""
 
 
 @dataclass(frozen=True, eq=False)
@@ -29,12 +33,15 @@ class FoundTissues:
     tissues : TissueMap
     model_sha256 : str
         Of our network; empty where it was not used.
+    shifts : mapping of Role to (3,) ndarray
+        LPS mm by which sagittal series are to be moved onto the primary; none for those that cannot be.
     given : GivenAnatomy or None
         The masks that took its place.
     """
 
     tissues: TissueMap
     model_sha256: str = ""
+    shifts: Mapping[Role, Shift] = field(default_factory=dict)
     given: GivenAnatomy | None = None
 
 
@@ -45,7 +52,7 @@ def find_tissues(study: Study, images: Mapping[Role, Volume], primary: Role, opt
     ----------
     study : Study
     images : mapping of Role to Volume
-        Aligned.
+        Where the scanner says that they lie.
     primary : Role
     options : Options
         Masks come before the tool of the settings.
@@ -62,31 +69,33 @@ def find_tissues(study: Study, images: Mapping[Role, Volume], primary: Role, opt
         SEGMENTER_FAILED, SEGMENTER_TIMEOUT.
     """
     image, settings = images[primary], options.config.segmentation
+    stacks = {role: (images[role], stack_of(study, role)) for role in fused_roles(images, primary)}
     if options.labels:
-        return _given(read_labels(options.labels[0], image.grid), image)
+        return _given(read_labels(options.labels[0], image.grid), stacks)
     if settings.engine != "network":
         weighting, limit_s = stack_of(study, primary).weighting.value, 60.0 * settings.timeout_minutes
-        return _given(run_segmenter(settings.engine, image, weighting, timeout_s=limit_s), image)
-    stored = stored_tissues(options.earlier, study, image, options.config)
-    used = fused_roles(images, primary, _weights(options))
-    tissues = _segmented(study, images, used, options) if stored is None else stored
-    return FoundTissues(tissues, networks_sha256())
+        return _given(run_segmenter(settings.engine, image, weighting, timeout_s=limit_s), stacks)
+    found = stored_tissues(options.earlier, study, stacks, options.config) or _segmented(stacks, options)
+    return FoundTissues(found.tissues, networks_sha256(), found.shifts)
 
 
 def _weights(options: Options) -> dict[Role, float]:
     return {Role(name): weight for name, weight in options.config.mass.sequence_weights.model_dump().items()}
 
 
-def _segmented(study: Study, images: Mapping[Role, Volume], used: Sequence[Role], options: Options) -> TissueMap:
-    """Segment these sagittal stacks, fuse, look for the mass in all of them together, and settle the cord's border."""
-    stacks = {role: (images[role], stack_of(study, role)) for role in used}
-    tissues = segment_study(stacks, used[0], _weights(options))
+def _segmented(stacks: Stacks, options: Options) -> FusedStudy:
+    """Segment sagittal stacks, bring them together, look for the mass in all of them, and settle the cord's border."""
+    weights, primary = _weights(options), next(iter(stacks))
+    fused = segment_study(stacks, primary, weights)
+    volumes, _ = place_series({role: volume for role, (volume, _) in stacks.items()}, fused.shifts, primary)
+    tissues = fused.tissues
     if options.with_mass:
-        tissues = _with_mass(tissues, stacks, options)
-    return settle_cord(tissues, images[used[0]])
+        used = fused_roles(volumes, primary, weights)
+        tissues = _with_mass(tissues, {role: (volumes[role], stacks[role][1]) for role in used}, options)
+    return replace(fused, tissues=settle_cord(tissues, volumes[primary]))
 
 
-def _with_mass(tissues: TissueMap, stacks: Mapping[Role, tuple[Volume, Stack]], options: Options) -> TissueMap:
+def _with_mass(tissues: TissueMap, stacks: Stacks, options: Options) -> TissueMap:
     shown = [
         SequenceImage(image, stack.weighting.value, stack.fat_suppressed, stack.contrast_enhanced)
         for image, stack in stacks.values()
@@ -95,8 +104,11 @@ def _with_mass(tissues: TissueMap, stacks: Mapping[Role, tuple[Volume, Stack]], 
     return outline_mass(tissues, shown, settings, options.mass_seed_lps_mm)
 
 
-def _given(given: GivenAnatomy, image: Volume) -> FoundTissues:
-    return FoundTissues(TissueMap.from_labels(image.with_array(given.tissues.array)), given=given)
+def _given(given: GivenAnatomy, stacks: Stacks) -> FoundTissues:
+    """Take masks as they are; our network tells no more than where the other series lie."""
+    primary, (image, _) = next(iter(stacks.items()))
+    shifts = segment_study(stacks, primary, {}).shifts if len(stacks) > 1 else {}
+    return FoundTissues(TissueMap.from_labels(image.with_array(given.tissues.array)), shifts=shifts, given=given)
 
 
 def stack_of(study: Study, role: Role) -> Stack:

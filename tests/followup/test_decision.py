@@ -1,3 +1,5 @@
+from dataclasses import replace
+
 import numpy as np
 import pytest
 
@@ -112,3 +114,12 @@ def test_a_mass_that_the_earlier_outline_misses_refers_to_what_the_images_show_o
 )
 def test_what_the_images_do_not_show_either_is_gone_or_new(outlines, earlier, later, change_ml):
     assert decide_outlined_once(outlines, earlier, later, paired(change_ml)) is outlines
+
+
+def test_per_cent_are_of_the_baseline_that_both_visits_together_show():
+    together = replace(paired(-1.64), baseline_ml=8.0)
+    change = decide(UNPAIRED, VOLUME, together)
+    assert change.pairing.percent == pytest.approx(-20.5)
+    half = 1.96 * (5.0**2 + 2.05**2) ** 0.5
+    assert change.pairing.ci95_percent == pytest.approx((-20.5 - half, -20.5 + half))
+    assert change.percent == UNPAIRED.percent

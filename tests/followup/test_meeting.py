@@ -13,7 +13,7 @@ from spinemri.followup.meeting import meet, shared_roles
 from spinemri.followup.midpoint import Bend, grid_points, level_positions
 from spinemri.followup.paired import paired_change
 from spinemri.followup.sampled_pair import sample_pair
-from spinemri.intake.model import Role
+from spinemri.intake.model import Role, Weighting
 from spinemri.mass.find import find_mass
 from spinemri.phantom import build_geometry, render, stack_grid
 from spinemri.phantom.recipe import MassRecipe, PhantomRecipe, SequenceParameters, SeriesRecipe, VisitRecipe
@@ -93,6 +93,21 @@ def test_a_loss_of_16_4_per_cent_is_found_in_ml(visits, paired):
     assert 100 * paired.change_ml / baseline_ml == pytest.approx(-16.4, abs=3.0)
     assert paired.disagreeing == ()
     assert paired.roles == tuple(SEQUENCES)
+
+
+def test_looked_at_together_the_same_loss_is_found(visits):
+    (first, _), (second, _) = visits
+    stacks = {
+        role: SimpleNamespace(weighting=weighting, fat_suppressed=False, contrast_enhanced=False)
+        for role, weighting in zip(SEQUENCES, (Weighting.T2, Weighting.T1), strict=True)
+    }
+    found = paired_change(first, second, alike=True, stacks=stacks)
+    baseline_ml = float(first.mass.probability.array.sum()) * first.mass.probability.grid.voxel_volume_mm3 / 1000
+    assert found.baseline_ml == pytest.approx(baseline_ml, rel=0.1)
+    assert found.baseline_ml != pytest.approx(baseline_ml, rel=1e-4)
+    assert 100 * found.change_ml / found.baseline_ml == pytest.approx(-16.4, abs=4.0)
+    # What people drew is compared as they drew it.
+    assert paired_change(first, second, alike=True).baseline_ml is None
 
 
 def test_the_visits_in_reverse_order_give_the_reverse(visits, paired):
