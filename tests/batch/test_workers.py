@@ -49,7 +49,9 @@ class TestIsolation:
         outcome = run_isolated(task)
         assert outcome.state == "done"
         assert outcome.content_sha256 == "c" * 64
-        assert 10 < outcome.peak_mb < 2000
+        # A peak begins with what the process that it was forked from held.
+        own_mb = psutil.Process().memory_info().rss / 2**20
+        assert 10 < outcome.peak_mb < 2000 + own_mb
         assert outcome.seconds > 0.1
 
     def test_an_error_comes_back_with_code_message_and_remedy(self, bench):
