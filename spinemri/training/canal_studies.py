@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import zlib
 from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from functools import cached_property
 from pathlib import Path
 
@@ -24,15 +24,14 @@ from spinemri.phantom.recipe import PhantomRecipe, SequenceParameters
 from spinemri.phantom.render import render
 from spinemri.phantom.sampling import random_recipe, random_sequence
 from spinemri.phantom.stacks import stack_grid
-from spinemri.training.implant import MASS_KINDS, Implant, Surroundings, add_implant, random_implant, sides
+from spinemri.training.implanted import draw_implants, with_implants
 from spinemri.training.prepare import UNLABELLED
-from spinemri.training.real import SpiderScan, load_spider, self_labelled_scan, spider_ids, surroundings_of
+from spinemri.training.real import SpiderScan, load_spider, self_labelled_scan, spider_ids
 from spinemri.training.visits import recoloured, thick
 from spinemri.volume import Volume, box_around
 
 __all__ = [
     "CanalStudy",
-    "implant_signals",
     "load_study",
     "prepare_canal_phantoms",
     "prepare_canal_real",
@@ -226,24 +225,7 @@ def _real_studies(scan: SpiderScan, kinds: Mapping[Path, str]) -> Iterator[tuple
 
 def _real_study(scan: SpiderScan, flat: FloatArray, kind: str, rng: np.random.Generator) -> CanalStudy:
     bases = recoloured(scan, flat, rng)
-    mass = np.zeros(flat.shape, dtype=np.float32)
-    images = dict(bases)
-    sac = dict.fromkeys(bases, scan.labels == _SAC)
-    blocked = (scan.labels == _VERTEBRA) | (scan.labels == _DISC)
-    around = surroundings_of(flat, scan)
-    for part in kind.split("+") if kind != "none" else []:
-        drawn = random_implant(rng, around, part)
-        signals = implant_signals(drawn, around, rng)
-        for implant in sides(drawn, rng):
-            seed, cover = int(rng.integers(2**31)), np.zeros_like(mass)
-            for contrast in bases:
-                same = np.random.default_rng(seed)
-                shown = replace(implant, signal=signals[contrast])
-                images[contrast], remaining, cover = add_implant(
-                    images[contrast], sac[contrast], blocked, scan.image.spacing, shown, same
-                )
-                sac[contrast] = remaining > 0.5
-            mass = mass * (1 - cover) + (cover if part in MASS_KINDS else 0.0)
+    images, mass = with_implants(scan, bases, draw_implants(scan, flat, kind, rng) if kind != "none" else [])
     pitch = scan.image.spacing[0]
     count = max(1, min(round(rng.uniform(2.7, 4.6) / pitch), len(flat) // 4))
     phase = int(rng.integers(min(count, len(flat) - 4 * count + 1) or 1))
@@ -259,20 +241,6 @@ def _real_study(scan: SpiderScan, flat: FloatArray, kind: str, rng: np.random.Ge
         for contrast, image in images.items()
     ]
     return _study(sequences, thick(mass[phase:], count), first_trained_on=True)
-
-
-def implant_signals(implant: Implant, around: Surroundings, rng: np.random.Generator) -> dict[str, float]:
-    """Draw the signal of one implant on each contrast."""
-    low, high = {
-        "fat": ((1.6, 2.8), (0.3, 0.7)),
-        "disc": ((0.6, 0.95), (0.5, 0.95)),
-        "flavum": ((0.4, 0.75), (0.4, 0.8)),
-    }.get(implant.kind, ((0.5, 1.25), (0.85, 2.4)))
-    return {
-        "T2": implant.signal,
-        "T1": float(around.marrow * rng.uniform(*low)),
-        "T1+C FS": float(around.marrow * rng.uniform(*high)),
-    }
 
 
 def study_weights(names: Sequence[str]) -> list[float]:

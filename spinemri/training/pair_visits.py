@@ -3,8 +3,6 @@
 from __future__ import annotations
 
 import zlib
-from collections.abc import Mapping
-from dataclasses import dataclass, replace
 from pathlib import Path
 
 import numpy as np
@@ -13,11 +11,10 @@ from numpy.typing import NDArray
 from spinemri.anatomy.preparation import flatten_illumination
 from spinemri.intake.model import Study
 from spinemri.phantom.pairs import acquire_visits, draw_pair
-from spinemri.training.canal_studies import implant_signals
-from spinemri.training.implant import MASS_KINDS, Implant, add_implant, random_implant, sides
+from spinemri.training.implanted import draw_implants, with_implants
 from spinemri.training.pair_studies import read_pair, save_pair
 from spinemri.training.prepare import UNLABELLED
-from spinemri.training.real import SpiderScan, load_spider, self_labelled_scan, spider_ids, surroundings_of
+from spinemri.training.real import SpiderScan, load_spider, self_labelled_scan, spider_ids
 from spinemri.training.visits import Day, acquire, draw_motion, recoloured
 from spinemri.volume import Volume
 
@@ -36,23 +33,10 @@ KINDS = (
 
 _UNCHANGED, _MOST_CHANGE = 0.25, 0.6
 _OTHER_PROTOCOL, _SLICES_MM = 0.4, (2.8, 3.6, 4.5)
-_POWERS = {"thickness_mm": 0.6, "half_length_mm": 0.25, "epidural_mm": 0.5}
-"""How dimensions of an implant grow with its volume."""
-
 _NARROW_SLICES = 30
 _TURN_DEGREES, _SHIFT_MM = (10.0, 3.0, 3.0), (4.0, 10.0, 10.0)
 _NARROW_TURN_DEGREES, _NARROW_SHIFT_MM = (10.0, 1.5, 1.5), (0.4, 10.0, 10.0)
 """Motion between visits; less of it across a scan of few slices, which would leave its field of view."""
-
-
-@dataclass(frozen=True, eq=False)
-class _Implanted:
-    """One implant of a patient: what it is at its larger visit, its signal by contrast, the seed of its texture."""
-
-    implant: Implant
-    is_mass: bool
-    signals: Mapping[str, float]
-    seed: int
 
 
 def prepare_generated_pairs(cache: Path, numbers: range) -> None:
@@ -95,7 +79,7 @@ def _real_visits(
     name, rng = drawn
     growth = _draw_growth(rng)
     bases = recoloured(case, flat, rng)
-    implants = _draw_implants(case, flat, kind, rng)
+    implants = draw_implants(case, flat, kind, rng)
     wide = len(flat) > _NARROW_SLICES
     motion = draw_motion(
         case.image, _TURN_DEGREES if wide else _NARROW_TURN_DEGREES, _SHIFT_MM if wide else _NARROW_SHIFT_MM, rng
@@ -104,7 +88,7 @@ def _real_visits(
     marrow = float(np.median(flat[case.labels == 1]))
     visits = []
     for visit in (0, 1):
-        shown, mass = _with_implants(case, bases, implants, growth[visit])
+        shown, mass = with_implants(case, bases, implants, growth[visit])
         half = motion if visit else np.asarray(np.linalg.inv(motion), np.float64)
         visits.append(acquire(case.image, shown, mass, Day(visit, half, slices[visit], marrow), name, rng))
     return visits
@@ -122,38 +106,3 @@ def _draw_slices(rng: np.random.Generator) -> tuple[float, float]:
         return float(rng.choice(_SLICES_MM[:2])), _SLICES_MM[1]
     both = float(rng.choice(_SLICES_MM))
     return both, both
-
-
-def _draw_implants(case: SpiderScan, flat: Floats, kind: str, rng: np.random.Generator) -> list[_Implanted]:
-    """Draw what is implanted one after the other."""
-    around = surroundings_of(flat, case)
-    out = []
-    for part in kind.split("+"):
-        drawn = random_implant(rng, around, part)
-        signals = implant_signals(drawn, around, rng)
-        out += [_Implanted(side, part in MASS_KINDS, signals, int(rng.integers(2**31))) for side in sides(drawn, rng)]
-    return out
-
-
-def _with_implants(
-    case: SpiderScan,
-    bases: Mapping[str, Floats],
-    implants: list[_Implanted],
-    growth: float,
-) -> tuple[dict[str, Floats], Floats]:
-    """Put all implants into every contrast; return the images and the coverage by mass."""
-    blocked = (case.labels == 1) | (case.labels == 2)
-    images, sac = dict(bases), dict.fromkeys(bases, case.labels == 3)
-    mass = np.zeros(case.image.shape, dtype=np.float32)
-    for one in implants:
-        scale = {name: getattr(one.implant, name) * growth**power for name, power in _POWERS.items()}
-        cover = np.zeros_like(mass)
-        for contrast in bases:
-            same = np.random.default_rng(one.seed)
-            shown = replace(one.implant, signal=one.signals[contrast], **(scale if one.is_mass else {}))
-            images[contrast], remaining, cover = add_implant(
-                images[contrast], sac[contrast], blocked, case.image.spacing, shown, same
-            )
-            sac[contrast] = remaining > 0.5
-        mass = mass * (1 - cover) + (cover if one.is_mass else 0.0)
-    return images, mass
