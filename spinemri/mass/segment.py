@@ -18,7 +18,7 @@ from spinemri.mass.second_look import Point, SequenceImage, look_again
 from spinemri.nomenclature import Tissue
 from spinemri.volume import Grid, Volume, resample
 
-__all__ = ["FusedStudy", "fuse", "fused_roles", "mean_of_readings", "outline_mass", "segment_study"]
+__all__ = ["FusedStudy", "fuse", "mean_of_readings", "outline_mass", "roles_in_frame", "segment_study"]
 
 _MASS = [Tissue.MASS_CANAL, Tissue.MASS_OUTSIDE]
 _OTHERS = [tissue for tissue in Tissue if tissue not in _MASS]
@@ -77,7 +77,7 @@ def _readings(
     reading = _read(*images[primary])
     target = structure_image(reading)
     yield reading, weights.get(primary, 1.0) or 1.0
-    for role in fused_roles({role: volume for role, (volume, _) in images.items()}, primary)[1:]:
+    for role in roles_in_frame({role: volume for role, (volume, _) in images.items()}, primary)[1:]:
         del reading
         reading = _read(*images[role])
         shifts[role] = estimate_shift(target, structure_image(reading))
@@ -121,18 +121,13 @@ def _read(volume: Volume, stack: Stack) -> TissueMap:
     )
 
 
-def fused_roles(
-    images: Mapping[Role, Volume], primary: Role, weights: Mapping[Role, float] | None = None
-) -> tuple[Role, ...]:
-    """Return the sagittal series that are measured together, the primary first.
+def roles_in_frame(images: Mapping[Role, Volume], primary: Role) -> tuple[Role, ...]:
+    """Return the sagittal series in the primary's frame of reference, the primary first.
 
     Parameters
     ----------
     images : mapping of Role to Volume
     primary : Role
-    weights : mapping of Role to float, optional
-        A series other than the primary takes part if its weight is above 0 and it shares the frame of reference;
-        without weights all that share it do.
 
     Returns
     -------
@@ -142,11 +137,7 @@ def fused_roles(
     others = [
         role
         for role in SAGITTAL_ROLES
-        if role is not primary
-        and role in images
-        and (weights is None or weights.get(role, 0.0) > 0.0)
-        and frame
-        and images[role].frame_of_reference_uid == frame
+        if role is not primary and role in images and frame and images[role].frame_of_reference_uid == frame
     ]
     return (primary, *others)
 

@@ -6,7 +6,6 @@ from collections.abc import Mapping
 from dataclasses import dataclass, replace
 
 from spinemri.anatomy import network
-from spinemri.anatomy.alignment import place_series
 from spinemri.anatomy.build import build_anatomy
 from spinemri.anatomy.centreline import find_centreline
 from spinemri.anatomy.levels import LevelHints, name_levels
@@ -90,7 +89,7 @@ def prepare_study(study: Study, options: Options, recorder: Recorder, visit: int
         primary = choose_primary(images, load_flags)
     with recorder.stage("anatomy", visit):
         found = find_tissues(study, images, primary, options)
-        images, moved = place_series(images, found.shifts, primary)
+        images = found.images
         tissues, seed_flags = _with_wanted_mass(quantised(found.tissues), options)
         hints = _hints(study, images, primary, options, found)
         column = () if found.given and not found.given.outlines_column else COLUMN
@@ -100,7 +99,7 @@ def prepare_study(study: Study, options: Options, recorder: Recorder, visit: int
     with recorder.stage("mass", visit):
         mass = _mass(tissues, anatomy, options, found)
     given_flags = found.given.flags if found.given else ()
-    flags = (*study.flags, *load_flags, *moved, *missing_sequences(images), *given_flags, *seed_flags)
+    flags = (*study.flags, *load_flags, *found.moved, *missing_sequences(images), *given_flags, *seed_flags)
     return Prepared(replace(study, flags=flags), images, primary, anatomy, mass)
 
 

@@ -3,14 +3,15 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass
 
-from spinemri.anatomy.alignment import Shift, place_series
+from spinemri.anatomy.alignment import place_series
 from spinemri.anatomy.cord import settle_cord
 from spinemri.anatomy.model import TissueMap
+from spinemri.errors import Flag
 from spinemri.intake.model import Role, Stack, Study
 from spinemri.mass.second_look import SequenceImage, networks_sha256
-from spinemri.mass.segment import FusedStudy, fused_roles, outline_mass, segment_study
+from spinemri.mass.segment import outline_mass, roles_in_frame, segment_study
 from spinemri.pipeline.labels import GivenAnatomy, read_labels
 from spinemri.pipeline.options import Options
 from spinemri.pipeline.seed import accept_any
@@ -31,17 +32,20 @@ class FoundTissues:
     Attributes
     ----------
     tissues : TissueMap
+    images : dict of Role to Volume
+        Every series where it shows what the primary shows.
+    moved : tuple of Flag
+        One for every series that had to be moved for that.
     model_sha256 : str
         Of our network; empty where it was not used.
-    shifts : mapping of Role to (3,) ndarray
-        LPS mm by which sagittal series are to be moved onto the primary; none for those that cannot be.
     given : GivenAnatomy or None
         The masks that took its place.
     """
 
     tissues: TissueMap
+    images: dict[Role, Volume]
+    moved: tuple[Flag, ...]
     model_sha256: str = ""
-    shifts: Mapping[Role, Shift] = field(default_factory=dict)
     given: GivenAnatomy | None = None
 
 
@@ -69,46 +73,45 @@ def find_tissues(study: Study, images: Mapping[Role, Volume], primary: Role, opt
         SEGMENTER_FAILED, SEGMENTER_TIMEOUT.
     """
     image, settings = images[primary], options.config.segmentation
-    stacks = {role: (images[role], stack_of(study, role)) for role in fused_roles(images, primary)}
+    stacks = {role: (images[role], stack_of(study, role)) for role in roles_in_frame(images, primary)}
+    if options.labels or settings.engine != "network":
+        given = _given(image, stacks[primary][1], options)
+        # Our network tells no more here than where the other series lie.
+        shifts = segment_study(stacks, primary, {}).shifts if len(stacks) > 1 else {}
+        tissues = TissueMap.from_labels(image.with_array(given.tissues.array))
+        return FoundTissues(tissues, *place_series(images, shifts, primary), given=given)
+    stored = stored_tissues(options.earlier, study, stacks, options.config)
+    fused = stored or segment_study(stacks, primary, _weights(options))
+    where, moved = place_series(images, fused.shifts, primary)
+    tissues = stored.tissues if stored else _outlined(fused.tissues, where, stacks, options)
+    return FoundTissues(tissues, where, moved, networks_sha256())
+
+
+def _given(image: Volume, stack: Stack, options: Options) -> GivenAnatomy:
+    """Read masks, or let another tool make them."""
     if options.labels:
-        return _given(read_labels(options.labels[0], image.grid), stacks)
-    if settings.engine != "network":
-        weighting, limit_s = stack_of(study, primary).weighting.value, 60.0 * settings.timeout_minutes
-        return _given(run_segmenter(settings.engine, image, weighting, timeout_s=limit_s), stacks)
-    found = stored_tissues(options.earlier, study, stacks, options.config) or _segmented(stacks, options)
-    return FoundTissues(found.tissues, networks_sha256(), found.shifts)
+        return read_labels(options.labels[0], image.grid)
+    settings = options.config.segmentation
+    limit_s = 60.0 * settings.timeout_minutes
+    return run_segmenter(settings.engine, image, stack.weighting.value, timeout_s=limit_s)
 
 
 def _weights(options: Options) -> dict[Role, float]:
     return {Role(name): weight for name, weight in options.config.mass.sequence_weights.model_dump().items()}
 
 
-def _segmented(stacks: Stacks, options: Options) -> FusedStudy:
-    """Segment sagittal stacks, bring them together, look for the mass in all of them, and settle the cord's border."""
-    weights, primary = _weights(options), next(iter(stacks))
-    fused = segment_study(stacks, primary, weights)
-    volumes, _ = place_series({role: volume for role, (volume, _) in stacks.items()}, fused.shifts, primary)
-    tissues = fused.tissues
+def _outlined(tissues: TissueMap, images: Mapping[Role, Volume], stacks: Stacks, options: Options) -> TissueMap:
+    """Look for the mass in all series that count, and settle the cord's border in the first."""
+    primary, weights = next(iter(stacks)), _weights(options)
     if options.with_mass:
-        used = fused_roles(volumes, primary, weights)
-        tissues = _with_mass(tissues, {role: (volumes[role], stacks[role][1]) for role in used}, options)
-    return replace(fused, tissues=settle_cord(tissues, volumes[primary]))
-
-
-def _with_mass(tissues: TissueMap, stacks: Stacks, options: Options) -> TissueMap:
-    shown = [
-        SequenceImage(image, stack.weighting.value, stack.fat_suppressed, stack.contrast_enhanced)
-        for image, stack in stacks.values()
-    ]
-    settings = options.config.mass if options.mass_seed_lps_mm is None else accept_any(options.config.mass)
-    return outline_mass(tissues, shown, settings, options.mass_seed_lps_mm)
-
-
-def _given(given: GivenAnatomy, stacks: Stacks) -> FoundTissues:
-    """Take masks as they are; our network tells no more than where the other series lie."""
-    primary, (image, _) = next(iter(stacks.items()))
-    shifts = segment_study(stacks, primary, {}).shifts if len(stacks) > 1 else {}
-    return FoundTissues(TissueMap.from_labels(image.with_array(given.tissues.array)), shifts=shifts, given=given)
+        shown = [
+            SequenceImage(images[role], stack.weighting.value, stack.fat_suppressed, stack.contrast_enhanced)
+            for role, (_, stack) in stacks.items()
+            if role is primary or weights.get(role, 0.0) > 0.0
+        ]
+        settings = options.config.mass if options.mass_seed_lps_mm is None else accept_any(options.config.mass)
+        tissues = outline_mass(tissues, shown, settings, options.mass_seed_lps_mm)
+    return settle_cord(tissues, images[primary])
 
 
 def stack_of(study: Study, role: Role) -> Stack:

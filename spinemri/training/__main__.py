@@ -3,7 +3,10 @@
 from __future__ import annotations
 
 import argparse
+from collections.abc import Callable, Sequence
+from functools import partial
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import torch
@@ -109,10 +112,7 @@ def _canal(arguments: argparse.Namespace) -> None:
     if arguments.command == "prepare-canal":
         from spinemri.training.canal_studies import prepare_canal_phantoms, prepare_canal_real  # noqa: PLC0415
 
-        arguments.cache.mkdir(parents=True, exist_ok=True)
-        if arguments.data:
-            prepare_canal_real(arguments.data, arguments.cache)
-        prepare_canal_phantoms(arguments.cache, _numbers(arguments))
+        _prepare(arguments, prepare_canal_real, prepare_canal_phantoms)
     elif arguments.command == "prepare-outlined-canal":
         from spinemri.training.outlined_studies import prepare_outlined  # noqa: PLC0415
 
@@ -123,11 +123,7 @@ def _canal(arguments: argparse.Namespace) -> None:
         from spinemri.training.canal_train import train_canal  # noqa: PLC0415
         from spinemri.training.outlined_studies import outlined_weights  # noqa: PLC0415
 
-        torch.set_num_threads(arguments.threads)
-        files = sorted(arguments.cache.glob("*.npz"))
-        weights = outlined_weights([file.stem for file in files])
-        studies = [load_study(file) for file in files]
-        train_canal(studies, weights, _plan(arguments), arguments.run, start=arguments.start)
+        _train(arguments, load_study, outlined_weights, train_canal)
     else:
         from spinemri.training.export import export_canal  # noqa: PLC0415
 
@@ -139,23 +135,39 @@ def _pair(arguments: argparse.Namespace) -> None:
     if arguments.command == "prepare-pair":
         from spinemri.training.pair_visits import prepare_generated_pairs, prepare_real_pairs  # noqa: PLC0415
 
-        arguments.cache.mkdir(parents=True, exist_ok=True)
-        if arguments.data:
-            prepare_real_pairs(arguments.data, arguments.cache)
-        prepare_generated_pairs(arguments.cache, _numbers(arguments))
+        _prepare(arguments, prepare_real_pairs, prepare_generated_pairs)
     elif arguments.command == "train-pair":
         from spinemri.training.pair_studies import load_pair, pair_weights  # noqa: PLC0415
         from spinemri.training.pair_train import train_pair  # noqa: PLC0415
 
-        torch.set_num_threads(arguments.threads)
-        files = sorted(arguments.cache.glob("*.npz"))
-        weights = pair_weights([file.stem for file in files])
-        studies = [load_pair(file) for file in files]
-        train_pair(studies, weights, _plan(arguments), arguments.run, start=arguments.start)
+        _train(arguments, load_pair, pair_weights, train_pair)
     else:
         from spinemri.training.export import export_pair  # noqa: PLC0415
 
         export_pair(arguments.run / "checkpoint.pt", arguments.model)
+
+
+def _prepare(
+    arguments: argparse.Namespace, real: Callable[[Path, Path], None], generated: Callable[[Path, range], None]
+) -> None:
+    """Write studies of real scans, if there are some, and generated ones."""
+    arguments.cache.mkdir(parents=True, exist_ok=True)
+    if arguments.data:
+        real(arguments.data, arguments.cache)
+    generated(arguments.cache, _numbers(arguments))
+
+
+def _train(
+    arguments: argparse.Namespace,
+    load: Callable[[Path], Any],
+    weights: Callable[[Sequence[str]], list[float]],
+    train_on: Callable[..., Path],
+) -> None:
+    """Train on every study of a folder."""
+    torch.set_num_threads(arguments.threads)
+    files = sorted(arguments.cache.glob("*.npz"))
+    studies, shares = [load(file) for file in files], weights([file.stem for file in files])
+    train_on(studies, shares, _plan(arguments), arguments.run, start=arguments.start)
 
 
 def _numbers(arguments: argparse.Namespace) -> range:
@@ -177,12 +189,7 @@ def main() -> None:
         with_mass = True if arguments.with_mass else None
         prepare_phantoms(arguments.cache, _numbers(arguments), with_mass=with_mass, variety=arguments.variety)
     elif arguments.command == "train":
-        torch.set_num_threads(arguments.threads)
-        files = sorted(arguments.cache.glob("*.npz"))
-        stacks = [load_stack(file) for file in files]
-        plan = _plan(arguments)
-        weights = stack_weights([file.stem for file in files])
-        train(stacks, weights, plan, arguments.run, device=arguments.device, start=arguments.start)
+        _train(arguments, load_stack, stack_weights, partial(train, device=arguments.device))
     else:
         # onnx is needed for these two commands only.
         from spinemri.training.export import average_networks, export_onnx  # noqa: PLC0415

@@ -14,7 +14,18 @@ from spinemri.mass.canal_input import SLOTS, WORKING_MM, CanalView, network_inpu
 from spinemri.mass.segment import mean_of_readings
 from spinemri.nomenclature import Tissue
 from spinemri.training.canal_studies import CanalStudy
-from spinemri.training.patches import PATCH, ROOM, blob, disturbed, move, placed, window
+from spinemri.training.patches import (
+    PATCH,
+    ROOM,
+    blob,
+    canal_weight,
+    disturbed,
+    draw_corner,
+    draw_slice,
+    move,
+    placed,
+    window,
+)
 
 __all__ = ["Sample", "collate", "draw_canal_sample", "said_together"]
 
@@ -53,10 +64,10 @@ def draw_canal_sample(study: CanalStudy, rng: np.random.Generator) -> Sample:
     weight : (1, h, w) tensor
         How much each pixel counts: little away from the canal.
     """
-    index = _draw_slice(study, rng)
+    index = draw_slice(study.canal, rng)
     offset = int(np.ceil(context_offset(study.pitch_mm)))
     chosen = _draw_sequences(study, rng)
-    top, left = _draw_corner(study, index, rng)
+    top, left = draw_corner(study.readings[0][_CANAL, index].sum(0, dtype=np.float64), rng)
     height, width = (n + 2 * ROOM for n in PATCH)
     last = study.mass.shape[0] - 1
     rows = [max(index - offset, 0), index, min(index + offset, last)]
@@ -90,23 +101,13 @@ def draw_canal_sample(study: CanalStudy, rng: np.random.Generator) -> Sample:
     shown = torch.from_numpy(network_input(view, 1, 1))
     target = torch.from_numpy(cut[-2:-1])
     canal = torch.from_numpy(view.coverage[_CANAL, 1].sum(0, keepdims=True)).maximum(target)
-    near = torch.nn.functional.max_pool2d(canal[None], 9, stride=1, padding=4)[0].clamp(0, 1)
-    return shown, target, 0.05 + near
+    return shown, target, canal_weight(canal[None])[0]
 
 
 def collate(samples: Sequence[Sample]) -> Sample:
     """Stack samples into a batch."""
     inputs, targets, weights = zip(*samples, strict=True)
     return torch.stack(inputs), torch.stack(targets), torch.stack(weights)
-
-
-def _draw_slice(study: CanalStudy, rng: np.random.Generator) -> int:
-    """Draw a slice by how much of the canal it shows.
-
-    Never by how much of the mass: what may be mass or not would be mass more often than it is, and volumes came out 4 %
-    too large.
-    """
-    return int(rng.choice(len(study.canal), p=(study.canal + 1) / (study.canal + 1).sum()))
 
 
 def _draw_sequences(study: CanalStudy, rng: np.random.Generator) -> list[int]:
@@ -118,17 +119,6 @@ def _draw_sequences(study: CanalStudy, rng: np.random.Generator) -> list[int]:
         chosen = [n for n, slot in enumerate(study.slots) if slot in subset]
         if len(chosen) > 1:
             return chosen
-
-
-def _draw_corner(study: CanalStudy, index: int, rng: np.random.Generator) -> tuple[int, int]:
-    """Near the canal antero-posteriorly, anywhere along it, wherever the mass is (see `_draw_slice`)."""
-    height, width = study.mass.shape[1:]
-    left = int(rng.integers(-PATCH[1] // 4, max(width - 3 * PATCH[1] // 4, 1 - PATCH[1] // 4))) - ROOM
-    near = slice(max(left, 0), max(left, 0) + PATCH[1])
-    canal = study.readings[0][_CANAL, index, :, near].sum((0, 2), dtype=np.float64)
-    centre = float((canal * np.arange(height)).sum() / canal.sum()) if canal.sum() > 0 else height / 2
-    top = round(centre + rng.normal(0, 6) - PATCH[0] / 2) - ROOM
-    return top, left
 
 
 def said_together(

@@ -12,8 +12,19 @@ from spinemri.followup.joint_look import NEIGHBOUR, pair_input
 from spinemri.followup.sampled_pair import CLASSES
 from spinemri.mass.canal_input import SLOTS, CanalView
 from spinemri.nomenclature import Tissue
-from spinemri.training.pair_studies import PairStudy
-from spinemri.training.patches import PATCH, ROOM, blob, disturbed, move, placed, window
+from spinemri.training.pair_studies import CANAL, PairStudy
+from spinemri.training.patches import (
+    PATCH,
+    ROOM,
+    blob,
+    canal_weight,
+    disturbed,
+    draw_corner,
+    draw_slice,
+    move,
+    placed,
+    window,
+)
 
 __all__ = ["PairSample", "collate_pairs", "draw_pair_sample"]
 
@@ -23,7 +34,6 @@ PairSample = tuple[torch.Tensor, torch.Tensor, torch.Tensor]
 
 _CONTENTS = [int(t) for t in CLASSES[:-1]]
 _MASS = [int(Tissue.MASS_CANAL), int(Tissue.MASS_OUTSIDE)]
-_CANAL = [*_CONTENTS, *_MASS]
 _SUBSETS = ((0, 1, 2, 3), (0, 1, 3), (0, 1, 2), (2, 3))
 _SUBSET_SHARE = np.array([0.6, 0.15, 0.15, 0.1])
 _MISTAKES = (0.75, 0.2, 0.05)
@@ -48,7 +58,8 @@ def draw_pair_sample(study: PairStudy, rng: np.random.Generator) -> PairSample:
         True coverage by mass, and how much each pixel counts: little away from the canal, nothing where one visit has
         no data.
     """
-    index, corner = _draw_place(study, rng)
+    index = draw_slice(study.sizes, rng)
+    corner = draw_corner(study.canal[index], rng)
     chosen = _draw_sequences(study, rng)
     visits = _cut_both(study, index, corner, chosen, rng)
     together = np.concatenate([*visits, _window(study.seen[[index]], corner)])
@@ -66,7 +77,9 @@ def draw_pair_sample(study: PairStudy, rng: np.random.Generator) -> PairSample:
     order = (0, 1) if rng.random() < 0.5 else (1, 0)
     shown = torch.from_numpy(np.stack([pair_input(views[i], views[1 - i], 1, 1) for i in order]))
     target = torch.from_numpy(np.stack([targets[i] for i in order]))
-    weight = _weight(views, target) * torch.from_numpy(cut[-1:])
+    filled = np.maximum(*(view.coverage[CANAL, 1].sum(0) for view in views))
+    canal = torch.from_numpy(filled)[None, None].maximum(target.amax(0, keepdim=True))
+    weight = canal_weight(canal) * torch.from_numpy(cut[-1:])
     return shown, target, weight.repeat(2, 1, 1, 1)
 
 
@@ -74,25 +87,6 @@ def collate_pairs(samples: Sequence[PairSample]) -> PairSample:
     """Put samples into a batch, the two visits of a pair one after the other."""
     shown, target, weight = (torch.cat(part) for part in zip(*samples, strict=True))
     return shown, target, weight
-
-
-def _weight(views: Sequence[CanalView], target: torch.Tensor) -> torch.Tensor:
-    """Weigh the canal of either visit and what lies within four pixels of it, (1, 1, h, w)."""
-    filled = np.maximum(*(view.coverage[_CANAL, 1].sum(0) for view in views))
-    canal = torch.from_numpy(filled)[None, None].maximum(target.amax(0, keepdim=True))
-    return 0.05 + torch.nn.functional.max_pool2d(canal, 9, stride=1, padding=4).clamp(0, 1)
-
-
-def _draw_place(study: PairStudy, rng: np.random.Generator) -> tuple[int, tuple[int, int]]:
-    """Draw a slice by how much of the canal it shows, and a patch near the canal; never by how much of the mass."""
-    sizes = study.sizes + 1
-    index = int(rng.choice(len(sizes), p=sizes / sizes.sum()))
-    height, width = study.canal.shape[1:]
-    left = int(rng.integers(-PATCH[1] // 4, max(width - 3 * PATCH[1] // 4, 1 - PATCH[1] // 4))) - ROOM
-    near = slice(max(left, 0), max(left, 0) + PATCH[1])
-    canal = study.canal[index][:, near].sum(1)
-    centre = float((canal * np.arange(height)).sum() / canal.sum()) if canal.sum() > 0 else height / 2
-    return index, (round(centre + rng.normal(0, 6) - PATCH[0] / 2) - ROOM, left)
 
 
 def _draw_sequences(study: PairStudy, rng: np.random.Generator) -> list[int]:

@@ -20,9 +20,11 @@ from spinemri.pipeline import Options, Recorder
 from spinemri.pipeline.compare import measure_visits
 from spinemri.volume import Volume
 
-__all__ = ["PairStudy", "load_pair", "pair_weights", "read_pair", "save_pair"]
+__all__ = ["CANAL", "PairStudy", "load_pair", "pair_weights", "read_pair", "save_pair"]
 
-_CANAL = [int(t) for t in (Tissue.CORD, Tissue.DURAL_SAC, Tissue.EPIDURAL, Tissue.MASS_CANAL, Tissue.MASS_OUTSIDE)]
+CANAL = [int(t) for t in (Tissue.CORD, Tissue.DURAL_SAC, Tissue.EPIDURAL, Tissue.MASS_CANAL, Tissue.MASS_OUTSIDE)]
+"""What lies in the canal or grows out of it."""
+
 _GENERATED_SHARE = 0.6
 
 
@@ -55,7 +57,7 @@ class PairStudy:
     @cached_property
     def canal(self) -> NDArray[np.float32]:
         """Coverage by the canal and what grows out of it at the first visit, (i, j, k), 0..255."""
-        return np.asarray(self.coverage[0][_CANAL].sum(0, dtype=np.float32))
+        return np.asarray(self.coverage[0][CANAL].sum(0, dtype=np.float32))
 
     @cached_property
     def sizes(self) -> NDArray[np.float64]:

@@ -10,7 +10,7 @@ import pytest
 from spinemri.anatomy.model import TissueMap
 from spinemri.intake.model import Role, Weighting
 from spinemri.mass import segment as module
-from spinemri.mass.segment import fused_roles, segment_study
+from spinemri.mass.segment import roles_in_frame, segment_study
 from spinemri.nomenclature import Tissue
 from spinemri.volume import Volume
 
@@ -79,7 +79,9 @@ def test_a_series_without_weight_is_placed_but_has_no_say(network_read: list[Vol
 
 def test_a_series_of_another_frame_of_reference_is_neither_read_nor_placed(network_read: list[Volume]) -> None:
     stacks = _study(Role.SAGITTAL_T2, Role.SAGITTAL_T1, frame="another")
-    assert fused_roles({role: volume for role, (volume, _) in stacks.items()}, Role.SAGITTAL_T2) == (Role.SAGITTAL_T2,)
+    assert roles_in_frame({role: volume for role, (volume, _) in stacks.items()}, Role.SAGITTAL_T2) == (
+        Role.SAGITTAL_T2,
+    )
     fused = _fused(stacks)
     assert len(network_read) == 1
     assert fused.shifts == {}

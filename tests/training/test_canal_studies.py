@@ -4,27 +4,13 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+from labelled_scan import labelled_scan
 
 from spinemri.anatomy.model import TissueMap
 from spinemri.nomenclature import Tissue
 from spinemri.training import canal_studies
 from spinemri.training.canal_studies import CanalStudy, load_study, save_study, study_weights
-from spinemri.training.real import SpiderScan
 from spinemri.volume import Volume
-
-SHAPE, PITCH_MM = (24, 60, 160), 0.9
-AFFINE = np.diag([PITCH_MM, 0.8, 0.8, 1.0])
-
-
-def _scan() -> SpiderScan:
-    """Bodies and discs, the sac, and arches behind it."""
-    image, labels = np.full(SHAPE, 0.8, np.float32), np.zeros(SHAPE, np.uint8)
-    labels[:, 4:20], labels[:, 42:50] = 1, 1
-    for height in range(10, 160, 30):
-        labels[:, 4:20, height : height + 7] = 2
-    labels[4:20, 22:38] = 3
-    image[labels == 3], image[labels == 2], image[:, 50:] = 3.0, 0.4, 2.5
-    return SpiderScan(Volume(image, AFFINE, "nifti"), labels, np.zeros(SHAPE, dtype=bool))
 
 
 @pytest.fixture
@@ -41,7 +27,7 @@ def _network(monkeypatch: pytest.MonkeyPatch) -> None:
 
 
 def _made(kind: str, seed: int = 2) -> CanalStudy:
-    scan = _scan()
+    scan = labelled_scan(24)
     return canal_studies._real_study(scan, np.asarray(scan.image.array), kind, np.random.default_rng(seed))
 
 

@@ -4,34 +4,20 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+from labelled_scan import labelled_scan
 
 from spinemri.intake.model import Role
 from spinemri.nomenclature import Tissue
 from spinemri.training import pair_visits
 from spinemri.training.pair_studies import load_pair
 from spinemri.training.pair_visits import prepare_generated_pairs
-from spinemri.training.real import SpiderScan
 from spinemri.volume import Volume
-
-SHAPE, PITCH_MM = (40, 60, 160), 0.9
-AFFINE = np.diag([PITCH_MM, 0.8, 0.8, 1.0])
-
-
-def _scan() -> SpiderScan:
-    """Bodies and discs, the sac, and arches behind it."""
-    image, labels = np.full(SHAPE, 0.8, np.float32), np.zeros(SHAPE, np.uint8)
-    labels[:, 4:20], labels[:, 42:50] = 1, 1
-    for height in range(10, 160, 30):
-        labels[:, 4:20, height : height + 7] = 2
-    labels[8:32, 22:38] = 3
-    image[labels == 3], image[labels == 2], image[:, 50:] = 3.0, 0.4, 2.5
-    return SpiderScan(Volume(image, AFFINE, "nifti"), labels, np.zeros(SHAPE, dtype=bool))
 
 
 def _visits(monkeypatch: pytest.MonkeyPatch, growth: tuple[float, float], kind: str = "mass"):
     monkeypatch.setattr(pair_visits, "_draw_growth", lambda _: growth)
     monkeypatch.setattr(pair_visits, "_draw_slices", lambda _: (2.7, 3.6))
-    scan = _scan()
+    scan = labelled_scan(40)
     rng = np.random.default_rng(4)
     return pair_visits._real_visits(scan, np.asarray(scan.image.array), kind, ("somebody", rng))
 
