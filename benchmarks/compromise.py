@@ -2,9 +2,10 @@
 
 Run as ``python benchmarks/compromise.py OUT [--patients 60]``. Every patient has a mass beside the thoracic cord and is
 laid obliquely into a sagittal stack of 3 to 4 mm slices; the coverage of every voxel is exact, so that what differs
-from the truth is what measuring adds. The truth comes from the patient's own analytic geometry: sections perpendicular
-to the canal in pixels of 0.25 mm, and for the grade the same patient without the mass. Each patient is stored in OUT as
-a JSON file, so that a run that was stopped goes on.
+from the truth is what measuring adds. ``--pitch-mm 1`` lays the same patients into thin slices, to tell the rules of
+measuring from what thick slices do not hold. The truth comes from the patient's own analytic geometry: sections
+perpendicular to the canal in pixels of 0.25 mm, and for the grade the same patient without the mass. Each patient is
+stored in OUT as a JSON file, so that a run that was stopped goes on.
 """
 
 from __future__ import annotations
@@ -57,8 +58,11 @@ AREAS = ("canal_area_mm2", "sac_area_mm2", "cord_area_mm2")
 Record = dict[str, Any]
 
 
-def draw_patient(seed: int) -> PhantomRecipe:
-    """Draw a patient; every second one has a narrow sac around a thick cord, so that little fluid is left."""
+def draw_patient(seed: int, pitch_mm: float | None = None) -> PhantomRecipe:
+    """Draw a patient; every second one has a narrow sac around a thick cord, so that little fluid is left.
+
+    The distance between slices is drawn, too, unless it is given.
+    """
     rng = np.random.default_rng((17, seed))
     tight = bool(seed % 2)
     spine = SpineRecipe(
@@ -82,7 +86,8 @@ def draw_patient(seed: int) -> PhantomRecipe:
         lobulation=float(rng.uniform(0, 0.25)),
         fullness=float(rng.uniform(1.5, 4)),
     )
-    pitch = float(rng.choice([3.0, 3.3, 3.6, 4.0]))
+    drawn_mm = float(rng.choice([3.0, 3.3, 3.6, 4.0]))
+    pitch = pitch_mm or drawn_mm
     series = SeriesRecipe(
         name="sag_t2",
         centre=worst,
@@ -188,9 +193,9 @@ def true_values(geometry: Geometry, found: Record) -> Record:
     }
 
 
-def patient_record(seed: int) -> Record | None:
+def patient_record(seed: int, pitch_mm: float | None = None) -> Record | None:
     """Measure one patient and its truth; None where nothing could be measured, as with a mass of a few mm3."""
-    geometry = build_geometry(draw_patient(seed))
+    geometry = build_geometry(draw_patient(seed, pitch_mm))
     found = measured(geometry)
     if found["worst_point_lps_mm"] is None or geometry.recipe.mass is None:
         return None
@@ -261,6 +266,7 @@ def main() -> None:
     parser.add_argument("out", type=Path, help="folder for the records")
     parser.add_argument("--patients", type=int, default=60)
     parser.add_argument("--first", type=int, default=0, help="seed of the first patient")
+    parser.add_argument("--pitch-mm", type=float, help="slice distance of all patients; 3 to 4 mm are drawn otherwise")
     arguments = parser.parse_args()
     arguments.out.mkdir(parents=True, exist_ok=True)
     records = []
@@ -268,7 +274,7 @@ def main() -> None:
         path = arguments.out / f"{seed}.json"
         if not path.exists():
             partial = path.with_suffix(".part")
-            partial.write_text(json.dumps(patient_record(seed)))
+            partial.write_text(json.dumps(patient_record(seed, arguments.pitch_mm)))
             partial.replace(path)
         if record := json.loads(path.read_text()):
             records.append(record)

@@ -24,12 +24,14 @@ class PairUNet(CorrectingUNet):
     channels = PAIR_CHANNELS
 
     def start_from(self, weights: Mapping[str, torch.Tensor]) -> None:
-        """Take over a network that was shown a single visit; it pays no heed to the other visit until trained.
+        """Take over a network that was shown a single visit, or that has learned from pairs before.
+
+        The former pays no heed to the other visit until trained.
 
         Parameters
         ----------
         weights : mapping of str to tensor
-            Of a `CanalUNet` of the same widths.
+            Of a `CanalUNet` or a `PairUNet` of the same widths.
         """
         own = self.state_dict()
         for name, tensor in weights.items():

@@ -34,7 +34,8 @@ def train_pair(
     folder : Path
         Receives ``checkpoint.pt`` and ``log.csv``.
     start : Path, optional
-        Checkpoint of a network of single visits (`spinemri.training.canal_train`) to begin with.
+        Checkpoint to begin with: of a network of single visits (`spinemri.training.canal_train`), or of an earlier
+        training on pairs.
 
     Returns
     -------
