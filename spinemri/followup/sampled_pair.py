@@ -15,7 +15,7 @@ from spinemri.intake.model import Role
 from spinemri.nomenclature import Tissue
 from spinemri.volume import Volume, sample_at
 
-__all__ = ["AROUND", "CLASSES", "MASS", "SampledPair", "sample_pair", "volumes_on_grid"]
+__all__ = ["AROUND", "CLASSES", "MASS", "SampledPair", "blurred_across", "sample_pair", "volumes_on_grid"]
 
 Field = NDArray[np.float32]
 
@@ -31,6 +31,11 @@ _MASS_SEEN = 0.3
 _CANAL = 0.3
 _NO_MORE_LOST = 0.02
 _OUTLINED = 0.999
+_BOX_AND_LINE = 1 / 12 + 1 / 6
+"""Variance, in squared slice distances, that a slice adds (a box) and linear interpolation between slices (a triangle's
+on average)."""
+_NO_BLUR = 0.02
+"""Below this variance slices count as alike: their distances differ by less than 4 %."""
 
 
 @dataclass(frozen=True, eq=False)
@@ -93,7 +98,9 @@ class SampledPair:
 def sample_pair(meeting: Meeting, earlier: Visit, later: Visit) -> SampledPair:
     """Resample both visits once, with the same kernel, to the space half way between them.
 
-    A sequence that shows less of the mass than another one is left out: where the visits are compared, all are needed.
+    Where one visit has thinner slices, it is first blurred across them as much as the other one is: what thick slices
+    make of a mass then looks alike at both. A sequence that shows less of the mass than another one is left out: where
+    the visits are compared, all are needed.
 
     Parameters
     ----------
@@ -106,16 +113,21 @@ def sample_pair(meeting: Meeting, earlier: Visit, later: Visit) -> SampledPair:
     """
     grid, at = meeting.grid, _places(meeting)
 
-    def on_grid(volume: Volume, visit: int, outside: float) -> Field:
-        return sample_at(volume, at[visit], outside=outside).reshape(grid.shape)
-
     tissues = [visit.anatomy.tissues for visit in (earlier, later)]
+    pitch_mm = [one.grid.spacing[0] for one in tissues]
+
+    def on_grid(volume: Volume, visit: int, outside: float, like_mm: float | None = None) -> Field:
+        as_thick = blurred_across(volume, pitch_mm[1 - visit] if like_mm is None else like_mm)
+        return sample_at(as_thick, at[visit], outside=outside).reshape(grid.shape)
+
     coverage, around = (
         np.stack([[on_grid(t.fraction(c), i, 0.0) for c in classes] for i, t in enumerate(tissues)])
         for classes in (CLASSES, AROUND)
     )
     beyond = np.stack([on_grid(t.fraction(Tissue.MASS_OUTSIDE), i, 0.0) for i, t in enumerate(tissues)])
-    signal = np.stack([[on_grid(pair[i], i, np.nan) for pair in meeting.images] for i in (0, 1)])
+    signal = np.stack(
+        [[on_grid(pair[i], i, np.nan, pair[1 - i].spacing[0]) for pair in meeting.images] for i in (0, 1)]
+    )
     mass = np.maximum(*(on_grid(v.mass.probability, i, 0.0) for i, v in enumerate((earlier, later)))) >= _MASS_SEEN
     lost = np.array([_lost(mass, one) for one in np.asarray(np.isfinite(signal).all(0))])
     kept = np.flatnonzero(lost <= lost.min() + _NO_MORE_LOST)
@@ -138,6 +150,36 @@ def sample_pair(meeting: Meeting, earlier: Visit, later: Visit) -> SampledPair:
         margin_lost_share=_lost(near, seen),
         roles=tuple(meeting.roles[index] for index in kept),
     )
+
+
+def blurred_across(volume: Volume, pitch_mm: float) -> Volume:
+    """Blur a stack across its slices as one with a larger slice distance is.
+
+    A slice averages over a box, and linear interpolation adds a triangle: a variance of a quarter of the squared
+    distance between slices in all. What the thicker stack has more of it is added by three-point kernels.
+
+    Parameters
+    ----------
+    volume : Volume
+        Canonical axes; slices along the first axis.
+    pitch_mm : float
+        Slice distance of the other stack.
+
+    Returns
+    -------
+    Volume
+        float32 on the same grid, sums kept but at the outermost slices; the volume itself where its slices are no
+        thinner.
+    """
+    missing = _BOX_AND_LINE * ((pitch_mm / volume.spacing[0]) ** 2 - 1.0)
+    if missing < _NO_BLUR:
+        return volume
+    passes = int(np.ceil(2.0 * missing))
+    side = missing / (2.0 * passes)
+    blurred = volume.array.astype(np.float32)
+    for _ in range(passes):
+        blurred = ndimage.convolve1d(blurred, [side, 1.0 - 2.0 * side, side], axis=0, mode="nearest")
+    return volume.with_array(blurred)
 
 
 def volumes_on_grid(meeting: Meeting, volumes: Sequence[Volume]) -> Field:
