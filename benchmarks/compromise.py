@@ -266,7 +266,7 @@ def main() -> None:
     parser.add_argument("out", type=Path, help="folder for the records")
     parser.add_argument("--patients", type=int, default=60)
     parser.add_argument("--first", type=int, default=0, help="seed of the first patient")
-    parser.add_argument("--pitch-mm", type=float, help="slice distance of all patients; 3 to 4 mm are drawn otherwise")
+    parser.add_argument("--pitch-mm", type=float, help="slice distance of all, in a folder of its own (else 3 to 4)")
     arguments = parser.parse_args()
     arguments.out.mkdir(parents=True, exist_ok=True)
     records = []

@@ -112,23 +112,23 @@ def sample_pair(meeting: Meeting, earlier: Visit, later: Visit) -> SampledPair:
     SampledPair
     """
     grid, at = meeting.grid, _places(meeting)
-
     tissues = [visit.anatomy.tissues for visit in (earlier, later)]
-    pitch_mm = [one.grid.spacing[0] for one in tissues]
 
-    def on_grid(volume: Volume, visit: int, outside: float, like_mm: float | None = None) -> Field:
-        as_thick = blurred_across(volume, pitch_mm[1 - visit] if like_mm is None else like_mm)
-        return sample_at(as_thick, at[visit], outside=outside).reshape(grid.shape)
+    def on_grid(volume: Volume, visit: int, outside: float) -> Field:
+        return sample_at(volume, at[visit], outside=outside).reshape(grid.shape)
+
+    def outlined_on_grid(volume: Volume, visit: int) -> Field:
+        return on_grid(blurred_across(volume, tissues[1 - visit].grid.spacing[0]), visit, 0.0)
 
     coverage, around = (
-        np.stack([[on_grid(t.fraction(c), i, 0.0) for c in classes] for i, t in enumerate(tissues)])
+        np.stack([[outlined_on_grid(t.fraction(c), i) for c in classes] for i, t in enumerate(tissues)])
         for classes in (CLASSES, AROUND)
     )
-    beyond = np.stack([on_grid(t.fraction(Tissue.MASS_OUTSIDE), i, 0.0) for i, t in enumerate(tissues)])
+    beyond = np.stack([outlined_on_grid(t.fraction(Tissue.MASS_OUTSIDE), i) for i, t in enumerate(tissues)])
     signal = np.stack(
-        [[on_grid(pair[i], i, np.nan, pair[1 - i].spacing[0]) for pair in meeting.images] for i in (0, 1)]
+        [[on_grid(blurred_across(p[i], p[1 - i].spacing[0]), i, np.nan) for p in meeting.images] for i in (0, 1)]
     )
-    mass = np.maximum(*(on_grid(v.mass.probability, i, 0.0) for i, v in enumerate((earlier, later)))) >= _MASS_SEEN
+    mass = np.maximum(*(outlined_on_grid(v.mass.probability, i) for i, v in enumerate((earlier, later)))) >= _MASS_SEEN
     lost = np.array([_lost(mass, one) for one in np.asarray(np.isfinite(signal).all(0))])
     kept = np.flatnonzero(lost <= lost.min() + _NO_MORE_LOST)
     signal = signal[:, kept]

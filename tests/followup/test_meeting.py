@@ -164,3 +164,15 @@ def test_where_an_outline_ends_the_mass_is_lost_whatever_the_sequences_show(visi
     assert whole.lost_share == 0.0
     assert 0.3 < cut.lost_share < 0.7
     assert cut.near.sum() < 0.7 * whole.near.sum()
+
+
+def test_a_visit_in_thinner_slices_is_sampled_as_blurred_as_the_other(visits):
+    (first, _), (second, _) = visits
+    meeting = meet(first, second)
+    thicker = np.diag([2.0, 1.0, 1.0, 1.0])
+    images = tuple((a, Volume(b.array[::2], b.affine @ thicker, b.frame_of_reference_uid)) for a, b in meeting.images)
+    alike, unlike = (sample_pair(one, first, second) for one in (meeting, replace(meeting, images=images)))
+    seen = alike.seen & unlike.seen
+    steps = [np.abs(np.diff(one.signal[0, 0], axis=0))[seen[1:] & seen[:-1]].mean() for one in (alike, unlike)]
+    assert steps[1] < 0.85 * steps[0]
+    assert np.array_equal(alike.coverage, unlike.coverage)
