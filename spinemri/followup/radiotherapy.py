@@ -6,6 +6,7 @@ import re
 from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import date
+from typing import Literal
 
 from spinemri.errors import UsageError
 from spinemri.followup.record import RadiotherapyRecord
@@ -33,6 +34,8 @@ class Radiotherapy:
         Treated vertebrae from cranial to caudal, e.g. ``"T3-T9"``.
     course : Course or None
         What DICOM objects say.
+    levels_from : {"given", "plan"}
+        Whether the user gave the levels, or they were read off the plan.
     """
 
     start: date | None = None
@@ -41,6 +44,7 @@ class Radiotherapy:
     fractions: int | None = None
     levels: str | None = None
     course: Course | None = None
+    levels_from: Literal["given", "plan"] = "given"
 
     def __post_init__(self) -> None:
         if self.start and self.end and self.end < self.start:
@@ -204,4 +208,5 @@ def radiotherapy_record(
         levels=radiotherapy.levels,
         mass_covered=None if margins is None else min(margins) >= 0,
         margin_levels=margins,
+        levels_from=radiotherapy.levels_from if radiotherapy.levels else None,
     )

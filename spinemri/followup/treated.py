@@ -4,6 +4,9 @@ from __future__ import annotations
 
 from dataclasses import replace
 
+import numpy as np
+
+from spinemri.anatomy.model import Levels
 from spinemri.errors import Flag
 from spinemri.followup.dose import dose_to_mass, to_frame, treated_levels
 from spinemri.followup.radiotherapy import Radiotherapy, radiotherapy_record
@@ -11,9 +14,11 @@ from spinemri.followup.record import RadiotherapyRecord
 from spinemri.intake.treatment import Course
 from spinemri.measure.result import StudyResult
 
-__all__ = ["treatment_record"]
+__all__ = ["treatment_record", "under_new_names"]
 
 _SAME_GY = 0.01
+_SAME_BODY_MM = 7.0
+"""Centres this near are those of one vertebral body: about half the height of a cervical one and its disc."""
 
 
 def treatment_record(
@@ -37,18 +42,15 @@ def treatment_record(
         return None, ()
     levels, mass = baseline.measurements.levels, baseline.measurements.mass
     anchored = levels.numbering == "absolute"
-    numbers: dict[str, float | str | None] = {"levels_from": "given" if radiotherapy.levels else None}
+    doses: dict[str, float | None] = {}
     flags: tuple[Flag, ...] = ()
     if radiotherapy.course is not None:
-        planned, flags = _from_plan(baseline, radiotherapy, radiotherapy.course, anchored=anchored)
-        found = planned.pop("levels")
-        if radiotherapy.levels is None and isinstance(found, str):
-            radiotherapy = replace(radiotherapy, levels=found)
-            numbers["levels_from"] = "plan"
-        numbers |= planned
+        treated, doses, flags = _from_plan(baseline, radiotherapy, radiotherapy.course, anchored=anchored)
+        if radiotherapy.levels is None and treated is not None:
+            radiotherapy = replace(radiotherapy, levels=treated, levels_from="plan")
     present = [v.name for v in levels.vertebrae if v.name]
     record = radiotherapy_record(radiotherapy, mass.extent if anchored else None, present)
-    record = RadiotherapyRecord.model_validate(record.model_dump() | numbers)
+    record = RadiotherapyRecord.model_validate(record.model_dump() | doses)
     if anchored or radiotherapy.levels is None or mass.extent is None:
         return record, flags
     message = (
@@ -58,24 +60,61 @@ def treatment_record(
     return record, (*flags, Flag("RT_LEVELS_NOT_COMPARABLE", message))
 
 
+def under_new_names(radiotherapy: Radiotherapy, before: Levels, after: Levels) -> tuple[Radiotherapy, tuple[Flag, ...]]:
+    """Let the treated levels of a plan follow the names of the vertebrae that it treated.
+
+    A plan treats places: once a count of levels was corrected, the same vertebrae have other names. What the user said
+    was said in names and stays.
+
+    Parameters
+    ----------
+    radiotherapy : Radiotherapy
+    before, after : Levels
+        Of the baseline, when the plan was read and now.
+
+    Returns
+    -------
+    radiotherapy : Radiotherapy
+        Without levels where one of the vertebrae has no name now.
+    flags : tuple of Flag
+    """
+    if radiotherapy.levels_from != "plan" or radiotherapy.level_pair is None:
+        return radiotherapy, ()
+    names = [_name_now(name, before, after) for name in radiotherapy.level_pair]
+    if all(names):
+        return replace(radiotherapy, levels="-".join(filter(None, names))), ()
+    message = (
+        f"The levels that the plan treats, {radiotherapy.levels} when it was read, have no names now: whether they "
+        "cover the mass is not judged. Compare with --radiotherapy again."
+    )
+    return replace(radiotherapy, levels=None), (Flag("RT_LEVELS_NOT_REMEASURED", message),)
+
+
+def _name_now(name: str, before: Levels, after: Levels) -> str | None:
+    """Name the vertebra whose body lies where one had a name before."""
+    was = [v.centre_lps_mm for v in before.vertebrae if v.name == name]
+    away = [float(np.linalg.norm(np.subtract(v.centre_lps_mm, was[0]))) for v in after.vertebrae] if was else []
+    if not away or min(away) > _SAME_BODY_MM:
+        return None
+    return after.vertebrae[int(np.argmin(away))].name
+
+
 def _from_plan(
     baseline: StudyResult, radiotherapy: Radiotherapy, course: Course, *, anchored: bool
-) -> tuple[dict[str, float | str | None], tuple[Flag, ...]]:
+) -> tuple[str | None, dict[str, float | None], tuple[Flag, ...]]:
     """Read treated levels and the dose to the mass from the objects of the planning system."""
     matrix, flags = to_frame(course, baseline.primary_image.frame_of_reference_uid)
     flags = (*course.flags, *_disagreement(radiotherapy, course), *flags)
-    numbers: dict[str, float | str | None] = {"levels": None}
     if matrix is None:
-        return numbers, flags
-    if anchored:
-        numbers["levels"] = treated_levels(course, baseline.anatomy.levels, matrix, radiotherapy.dose_gy)
+        return None, {}, flags
+    treated = treated_levels(course, baseline.anatomy.levels, matrix, radiotherapy.dose_gy) if anchored else None
+    doses: dict[str, float | None] = {}
     if course.dose is not None and baseline.mass.status == "measured":
         dose, more = dose_to_mass(course.dose, baseline.mass, matrix, radiotherapy.dose_gy)
         flags += more
         if dose is not None:
             doses = {"mass_v95_percent": dose.v95_percent, "mass_d95_gy": dose.d95_gy, "mass_mean_gy": dose.mean_gy}
-            numbers |= doses
-    return numbers, flags
+    return treated, doses, flags
 
 
 def _disagreement(radiotherapy: Radiotherapy, course: Course) -> tuple[Flag, ...]:

@@ -29,6 +29,7 @@ _OF_INPUT = frozenset(
         "RT_DOSE_GRID_SMALL",
         "RT_DOSE_NOT_REMEASURED",
         "RT_FRAME_DIFFERS",
+        "RT_LEVELS_NOT_REMEASURED",
         "RT_PLAN_DISAGREES",
         "RT_REGISTERED",
         "RT_SEVERAL_PRESCRIPTIONS",
@@ -154,4 +155,5 @@ def _radiotherapy(record: RadiotherapyRecord) -> Radiotherapy:
         dose_gy=record.dose_gy,
         fractions=record.fractions,
         levels=record.levels,
+        levels_from=record.levels_from or "given",
     )

@@ -11,7 +11,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from spinemri.anatomy.centreline import find_centreline
-from spinemri.anatomy.model import Anatomy, TissueMap
+from spinemri.anatomy.model import Anatomy, Levels, TissueMap
 from spinemri.anatomy.plausibility import REFUSALS
 from spinemri.config import Config, load_config, write_config
 from spinemri.errors import Flag, InputError, Severity
@@ -19,6 +19,7 @@ from spinemri.export import write_study
 from spinemri.export.dicom.sources import read_sources
 from spinemri.export.reading import Masks, read_images, read_masks, read_measurements
 from spinemri.followup import rename_levels
+from spinemri.followup.treated import under_new_names
 from spinemri.mass.find import find_mass, shown_mass
 from spinemri.mass.model import Mass
 from spinemri.measure.record import Measurements
@@ -144,11 +145,15 @@ def _remeasure_study(out: Path, config: Config, recorder: Recorder, naming: _Nam
 def _remeasure_comparison(out: Path, config: Config, recorder: Recorder, naming: _Naming) -> ComparedStudies:
     radiotherapy, lost = recorded_radiotherapy(out)
     earlier = recorded_findings(out)
+    before = recorded_levels(read_measurements(visit_folder(out, 1)).levels)
     with output_folder(out, overwrite=True) as folder:
         results: list[StudyResult] = []
         for visit in range(1, recorded_visits(out) + 1):
             results.append(_measure_folder(visit_folder(out, visit), config, recorder, visit, naming))
-            naming = naming if visit > 1 else _as_the_first(out, results[0], naming)
+            naming = naming if visit > 1 else _as_the_first(before, results[0], naming)
+        if radiotherapy is not None:
+            radiotherapy, unnamed = under_new_names(radiotherapy, before, results[0].anatomy.levels)
+            lost = (*lost, *unnamed)
         settled = {"LEVEL_HINTS_NOT_USED"} if results[0].anatomy.levels.anchor == "user" else frozenset()
         kept = [flag for flag in earlier if flag.code not in settled]
         compared = compare_measured(results, radiotherapy, config, recorder, [*kept, *lost])
@@ -158,11 +163,10 @@ def _remeasure_comparison(out: Path, config: Config, recorder: Recorder, naming:
     return compared
 
 
-def _as_the_first(out: Path, first: StudyResult, naming: _Naming) -> _Naming:
+def _as_the_first(before: Levels, first: StudyResult, naming: _Naming) -> _Naming:
     """How visits are named that inherited the names of the first one."""
     if not naming.named:
         return naming
-    before = recorded_levels(read_measurements(visit_folder(out, 1)).levels)
     return _Naming(shift=shift_between(before, first.anatomy.levels))
 
 

@@ -2,9 +2,11 @@ from datetime import date
 
 import pytest
 
+from spinemri.anatomy.model import Levels, Vertebra
 from spinemri.errors import UsageError
 from spinemri.followup import Radiotherapy, parse_radiotherapy
 from spinemri.followup.radiotherapy import margin_levels, parse_date, radiotherapy_record
+from spinemri.followup.treated import under_new_names
 from spinemri.measure.record import ExtentRecord
 
 
@@ -36,6 +38,29 @@ def test_a_mass_beyond_the_treated_levels_is_not_covered():
         Radiotherapy(levels="T6-T9"), ExtentRecord(from_level="T5", to_level="T8", length_mm=90)
     )
     assert record.mass_covered is False
+
+
+def column(*names, moved_mm=0.0):
+    places = [(2.0, -30.0 + 3.0 * k + moved_mm, 100.0 - 22.0 * k) for k in range(len(names))]
+    bodies = tuple(Vertebra(name, place, True, 1.0) for name, place in zip(names, places, strict=True))
+    return Levels(bodies, (), "absolute", "user", 1.0)
+
+
+@pytest.mark.parametrize(
+    ("levels_from", "after", "expected", "codes"),
+    [
+        ("plan", column("T5", "T6", "T7", "T8", moved_mm=2.0), "T6-T8", []),
+        ("plan", column("T4", "T5", "T6", "T7"), "T5-T7", []),
+        ("plan", column("T3", "T4", "T5", None), None, ["RT_LEVELS_NOT_REMEASURED"]),
+        ("plan", column("T4", "T5", "T6"), None, ["RT_LEVELS_NOT_REMEASURED"]),
+        ("given", column("T5", "T6", "T7", "T8"), "T5-T7", []),
+    ],
+)
+def test_levels_of_a_plan_are_places_and_those_of_a_person_names(levels_from, after, expected, codes):
+    course = Radiotherapy(levels="T5-T7", levels_from=levels_from, dose_gy=20.0)
+    renamed, flags = under_new_names(course, column("T4", "T5", "T6", "T7"), after)
+    assert (renamed.levels, renamed.dose_gy) == (expected, 20.0)
+    assert [flag.code for flag in flags] == codes
 
 
 def test_nothing_said_is_none_and_an_unknown_extent_leaves_cover_open():

@@ -74,6 +74,22 @@ def test_plan_dose_and_records_stand_in_for_what_was_not_said(visits, tmp_path: 
     assert "D95 20.0 Gy" in (tmp_path / "out" / "report.html").read_text(encoding="utf-8")
 
 
+def test_treated_levels_of_a_plan_follow_their_vertebrae_when_these_get_other_names(visits, tmp_path: Path) -> None:
+    course = write_course(tmp_path / "rt", patient_of(visits))
+    out = tmp_path / "out"
+    status, output = compare(visits, out, "--radiotherapy", str(course))
+    assert status in (0, 1), output
+    place = visits[0].level.split("@")[1]
+    wanted = {"": "T5-T9", "T8": "T6-T10"}
+    assert visits[0].level.startswith("T7@")
+    for name, levels in wanted.items():
+        result = CliRunner().invoke(app, ["measure", str(out), *(["--level", f"{name}@{place}"] if name else [])])
+        assert result.exit_code in (0, 1), result.output
+        treatment = json.loads((out / "comparison.json").read_text())["radiotherapy"]
+        assert (treatment["levels"], treatment["levels_from"]) == (levels, "plan")
+        assert (treatment["mass_covered"], treatment["margin_levels"]) == (True, [0, 1])
+
+
 def test_the_treatment_of_another_patient_is_refused(visits, tmp_path: Path) -> None:
     course = write_course(tmp_path / "rt", "somebody-else")
     status, output = compare(visits, tmp_path / "out", "--radiotherapy", str(course))

@@ -287,6 +287,23 @@ def test_other_series_are_shown_at_the_same_place(page):
     assert np.abs(shown(page, 0, "sagittal") - before).max() == 0
 
 
+def test_while_it_loads_it_says_so_and_nothing_else(opened, compared):
+    page = opened[0].context.browser.new_page()
+    page.add_init_script(
+        """window.said = [];
+        new MutationObserver(() => {
+          for (const line of document.querySelectorAll("#viewer .say")) said.push(line.textContent);
+        }).observe(document, { childList: true, subtree: true });"""
+    )
+    page.goto((compared.folder / "report.html").as_uri())
+    page.wait_for_function("spinemriViewer.ready", timeout=120_000)
+    said = [line.split(",")[0] for line in page.evaluate("said") if line]
+    page.close()
+    assert said[0] == "Loading the images."
+    assert {"Sagittal T2", "Axial T2"} <= set(said)
+    assert not [line for line in said if line.startswith("No such series")]
+
+
 def test_without_webgl_one_line_says_so(opened, compared):
     page = opened[0].context.browser.new_page()
     page.add_init_script("HTMLCanvasElement.prototype.getContext = () => null")

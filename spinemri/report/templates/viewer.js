@@ -33,10 +33,12 @@
       this.canvas = element("canvas", "", this.root);
       this.names = element("div", "names", this.root);
       this.say = element("div", "say", this.root);
-      this.stack = null;
+      // Not known yet; null where the visit has no such series.
+      this.stack = undefined;
       this.placing = false;
       this.loading = true;
       this.span = CLOSE_MM[plane];
+      this.write();
     }
 
     async start() {
