@@ -3,8 +3,13 @@
 The outlines of a visit are drawn without a look at the other one, and so their errors differ by chance: what one
 outline counts to the mass, the other leaves to the fat beside it. The third network sees the same place at both visits,
 images and outlines, and says how much of it is mass at one of them. Asked twice, with the visits exchanged, it treats
-both alike. Its outlines serve the change between the two visits alone; the volume of a visit never depends on another
-visit.
+both alike.
+
+What it sees at the other visit draws an outline towards it. That is how errors become the same at both visits, but
+where it is in doubt a part of a true change goes with them. So it is also asked with the visit itself in the place of
+the other one, where nothing draws, and the mean of both answers counts.
+
+Its outlines serve the change between the two visits alone; the volume of a visit never depends on another visit.
 """
 
 from __future__ import annotations
@@ -85,9 +90,10 @@ def look_jointly(pair: SampledPair, stacks: Mapping[Role, Stack]) -> SampledPair
     more = [(0, 0), (0, -height % _STRIDE), (0, -width % _STRIDE)]
 
     def look(index: int) -> FloatArray:
-        shown = np.stack([pair_input(views[visit], views[1 - visit], index, NEIGHBOUR) for visit in (0, 1)])
+        beside = [(own, other) for other in (0, 1) for own in (0, 1)]
+        shown = np.stack([pair_input(views[own], views[other], index, NEIGHBOUR) for own, other in beside])
         (mass,) = session(MODEL_NAME).run(None, {"pair": np.pad(shown, [(0, 0), *more], mode="edge")})
-        out: FloatArray = mass[:, 0, :height, :width]
+        out: FloatArray = mass[:, 0, :height, :width].reshape(2, 2, height, width).mean(0)
         return out
 
     with ThreadPoolExecutor(min(_MAXIMUM_THREADS, os.cpu_count() or 1)) as workers:

@@ -7,7 +7,9 @@ outlines
 boundary_shift
     The boundary shift integral over the border of the mass, from the images (`boundary_shift`).
 complement
-    What the mass loses, cord, CSF and epidural fat gain, as the bony canal does not move.
+    What the mass loses, cord, CSF and epidural fat gain, as the bony canal does not move. Where a mass has grown
+    through its wall, into a foramen, they do not: by how much more the canal holds at one visit than at the other is
+    part of the standard deviation of this estimate.
 
 Mass outside the canal has no rigid wall around it: its part is the difference of the outlines in all three.
 
@@ -190,8 +192,8 @@ def compare_pair(pair: SampledPair, *, widened: float = 1.0) -> PairedChange:
     surface_mm2 = float(np.mean([_surface_mm2(pair, coverage[MASS]) for coverage in pair.coverage]))
     sd_mm = JOINT_ESTIMATE_SD_MM if pair.jointly else ESTIMATE_SD_MM
     estimates = [
-        PairedEstimate(method, change_ml, widened * surface_mm2 * sd_mm[method] / 1000)
-        for method, change_ml in _in_canal(pair, shift)
+        PairedEstimate(method, change_ml, widened * math.hypot(surface_mm2 * sd_mm[method] / 1000, more_ml))
+        for method, change_ml, more_ml in _in_canal(pair, shift)
     ]
     beyond_ml, beyond_sd = _beyond_canal(pair)
     return _with(combined(estimates, contrast_share=shift.contrast_share), beyond_ml, widened * beyond_sd)
@@ -238,19 +240,15 @@ def compare_outlined_once(pair: SampledPair, *, widened: float = 1.0) -> PairedC
     return combined([PairedEstimate("boundary_shift", shift.change_ml, sd_ml)], contrast_share=shift.contrast_share)
 
 
-def _in_canal(pair: SampledPair, shift: BoundaryShift) -> Iterable[tuple[str, float]]:
-    """Each method with the ml that the mass in the canal has gained."""
-    outlines = pair.coverage[:, MASS]
-    yield "outlines", float((outlines[1] - outlines[0])[pair.near].sum()) * pair.voxel_ml
+def _in_canal(pair: SampledPair, shift: BoundaryShift) -> Iterable[tuple[str, float, float]]:
+    """Each method with the ml that the mass in the canal has gained, and the ml by which what it rests on fails."""
+    gains = (pair.coverage[1] - pair.coverage[0])[:, pair.near].sum(1) * pair.voxel_ml
+    gained_ml, rest_ml = float(gains[MASS]), float(gains[:MASS].sum())
+    yield "outlines", gained_ml, 0.0
     if shift.contrast_share >= _LEAST_CONTRAST:
-        yield "boundary_shift", shift.change_ml
-    yield "complement", _complement_ml(pair)
-
-
-def _complement_ml(pair: SampledPair) -> float:
-    """Return what cord, CSF and epidural fat lose near the mass, in ml."""
-    rest = pair.coverage[:, :MASS].sum(1)
-    return float((rest[0] - rest[1])[pair.near].sum()) * pair.voxel_ml
+        yield "boundary_shift", shift.change_ml, 0.0
+    # What cord, CSF and epidural fat lose near the mass; in a canal that does not move all gains sum to nothing.
+    yield "complement", -rest_ml, gained_ml + rest_ml
 
 
 def _beyond_canal(pair: SampledPair) -> tuple[float, float]:
@@ -269,7 +267,8 @@ def combined(estimates: Sequence[PairedEstimate], *, contrast_share: float = 1.0
     """Weigh estimates with correlated errors so that the variance is least (generalised least squares, Aitken 1935).
 
     No estimate counts against the others: one whose weight would be negative is left out of the mean. Where estimates
-    disagree beyond their intervals, one of them is grossly wrong and nothing says which: then all count alike.
+    disagree beyond their intervals, one of them is grossly wrong and nothing says which: then these count alike, and no
+    other.
 
     Parameters
     ----------
@@ -292,7 +291,8 @@ def combined(estimates: Sequence[PairedEstimate], *, contrast_share: float = 1.0
         for one in pair
     }
     disagreeing = tuple(estimate.method for estimate in estimates if estimate.method in apart)
-    weight = np.full(len(sd), 1 / len(sd)) if disagreeing else _least_variance(covariance)
+    at_odds = np.array([estimate.method in apart for estimate in estimates])
+    weight = at_odds / at_odds.sum() if disagreeing else _least_variance(covariance)
     change = float(weight @ [estimate.change_ml for estimate in estimates])
     sd_ml = math.sqrt(float(weight @ covariance @ weight))
     return PairedChange(change, sd_ml, tuple(estimates), disagreeing, contrast_share)

@@ -48,19 +48,19 @@ def _says(monkeypatch: pytest.MonkeyPatch, answer: Any) -> list[np.ndarray]:
     return shown
 
 
-def test_each_visit_is_shown_with_the_other_one_beside_it(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_each_visit_is_shown_with_the_other_one_and_with_itself_beside_it(monkeypatch: pytest.MonkeyPatch) -> None:
     shown = _says(monkeypatch, lambda visit: visit[PRIOR])
     pair = _pair()
     look_jointly(pair, STACKS)
     assert len(shown) == SHAPE[0]
     height, width = SHAPE[1:]
-    for index, both in enumerate(shown):
-        assert both.shape[:2] == (2, PAIR_CHANNELS)
-        assert all(size % 8 == 0 for size in both.shape[2:])
-        first, second = both
-        assert np.array_equal(first[:CHANNELS_IN], second[CHANNELS_IN:])
-        assert np.array_equal(first[CHANNELS_IN:], second[:CHANNELS_IN])
-        for visit, channels in enumerate(both):
+    for index, looks in enumerate(shown):
+        assert looks.shape[:2] == (4, PAIR_CHANNELS)
+        assert all(size % 8 == 0 for size in looks.shape[2:])
+        own, other = looks[:, :CHANNELS_IN], looks[:, CHANNELS_IN:]
+        assert np.array_equal(own, own[[0, 1, 0, 1]])
+        assert np.array_equal(other, own[[0, 0, 1, 1]])
+        for visit, channels in enumerate(looks[:2]):
             assert np.array_equal(channels[PRIOR, :height, :width], pair.coverage[visit, MASS, index])
             for number, slot in enumerate((0, 2, 3)):
                 assert np.array_equal(channels[slot, :height, :width], pair.signal[visit, number, index])
@@ -74,6 +74,15 @@ def test_a_network_that_changes_nothing_changes_nothing(monkeypatch: pytest.Monk
     after = look_jointly(pair, STACKS)
     assert np.allclose(after.coverage, pair.coverage, atol=1e-5)
     assert not after.outside.any()
+
+
+def test_the_other_visit_counts_half(monkeypatch: pytest.MonkeyPatch) -> None:
+    _says(monkeypatch, lambda visit: visit[CHANNELS_IN + PRIOR])
+    pair = _pair()
+    after = look_jointly(pair, STACKS)
+    assert (pair.coverage[0, MASS] != pair.coverage[1, MASS]).any()
+    for coverage in after.coverage:
+        assert np.allclose(coverage[MASS], pair.coverage[:, MASS].mean(0), atol=1e-5)
 
 
 def test_the_canal_keeps_its_extent_and_what_is_more_lies_outside_it(monkeypatch: pytest.MonkeyPatch) -> None:

@@ -41,6 +41,27 @@ def test_without_contrast_the_boundary_shift_is_left_out():
     assert [estimate.method for estimate in found.estimates] == ["outlines", "complement"]
 
 
+def test_a_mass_through_the_wall_of_the_canal_leaves_the_complement_in_doubt():
+    pair = sampled_pair((17.3, 17.3))
+    coverage = pair.coverage.copy()
+    # The earlier visit's canal holds more mass where the later one's ends: as where a foramen had been filled.
+    through = np.zeros(SHAPE, np.float32)
+    through[2:8, 36:39, 5:25] = 1.0
+    coverage[0, MASS] = np.maximum(coverage[0, MASS], through * (1 - coverage[0].sum(0)))
+    gone_ml = float((coverage[0] - pair.coverage[0]).sum()) * pair.voxel_ml
+    assert gone_ml > 0.05
+    whole, opened = (compare_pair(one) for one in (pair, replace(pair, coverage=coverage)))
+    (outlines, shift, complement), before = opened.estimates, whole.estimates
+    assert outlines.change_ml - before[0].change_ml == pytest.approx(-gone_ml, rel=1e-3)
+    assert complement.change_ml == pytest.approx(before[2].change_ml, abs=1e-4)
+    of_the_surface = shift.sd_ml * ESTIMATE_SD_MM["complement"] / ESTIMATE_SD_MM["boundary_shift"]
+    assert complement.sd_ml == pytest.approx(math.hypot(gone_ml, of_the_surface), rel=1e-3)
+    assert complement.sd_ml > 1.5 * of_the_surface
+    # The images do not show this mass: outlines and boundary shift disagree, and the complement has no say in it.
+    assert opened.disagreeing == ("outlines", "boundary_shift")
+    assert opened.change_ml == pytest.approx((outlines.change_ml + shift.change_ml) / 2)
+
+
 def test_mass_outside_the_canal_counts_in_every_estimate():
     pair = sampled_pair((17.3, 17.3))
     beyond = np.zeros((2, *SHAPE), np.float32)
