@@ -69,12 +69,13 @@ def estimate_shift(fixed: Volume, moving: Volume) -> Shift:
     -------
     (3,) ndarray of float64
         LPS mm to add to the moving image's positions. Zeros below `LEAVE_ALONE_MM`, where the images do not agree even
-        then (correlation 0.6), or where the result is beyond belief (more than 15 mm).
+        then (correlation 0.6), where the result is beyond belief (more than 15 mm), or where a series has fewer than
+        four slices.
     """
     registration = _registration()
     try:
         found = registration.Execute(_image(fixed), _image(moving))
-    except RuntimeError:  # SimpleITK's word for images that hardly overlap
+    except RuntimeError:  # SimpleITK's word for images that hardly overlap, or are too thin to be smoothed
         return np.zeros(3)
     # The metric's sums differ in the last bits from run to run; a hundredth of a millimetre is the same every time.
     shift: Shift = np.round(-np.array(found.TransformPoint((0.0, 0.0, 0.0))), 2) + 0.0

@@ -57,6 +57,15 @@ def test_what_lies_right_is_left_alone(shift: tuple[float, float, float]) -> Non
     assert not estimate_shift(*_pair(shift)).any()
 
 
+@pytest.mark.parametrize(("slices", "moved"), [(5, True), (3, False)])
+def test_a_series_of_three_slices_is_left_where_it_is(slices: int, moved: bool) -> None:
+    fixed, moving = _pair((0.0, 3.0, -4.0))
+    first = (moving.shape[0] - slices) // 2
+    part = (slice(first, first + slices), *(slice(0, size) for size in moving.shape[1:]))
+    few = Volume(moving.array[part], moving.grid.part(part).affine)
+    assert estimate_shift(fixed, few).any() == moved
+
+
 def test_the_contents_of_the_canal_look_alike_whatever_a_series_shows_of_them() -> None:
     spine = _spine()
     coverage = spine.coverage.copy()
