@@ -73,6 +73,7 @@ def _signals(
     sure = np.stack([cord > _SURE_CORD, fluid > _SURE_FLUID]).astype(np.float64)
 
     def along(values: Array) -> Array:
+        """Sum up a slice and smooth along the spine."""
         smooth: Array = ndimage.gaussian_filter1d(values.sum((1, 2)), _ALONG_MM / step_mm, axis=1, mode="constant")
         return smooth
 

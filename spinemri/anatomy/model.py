@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass, field
 from functools import cached_property
 from typing import Any, Literal
@@ -173,6 +174,11 @@ class Levels:
     confidence: float
     flags: tuple[Flag, ...] = ()
     alternative: Alternative | None = None
+
+    def vertebra_at(self, point_lps: Sequence[float], within_mm: float) -> int | None:
+        """Return the index of the vertebra whose centre lies nearest to a place; None if none is that near."""
+        away = [float(np.linalg.norm(np.subtract(v.centre_lps_mm, point_lps))) for v in self.vertebrae]
+        return int(np.argmin(away)) if away and min(away) <= within_mm else None
 
 
 @dataclass(frozen=True, eq=False)

@@ -76,6 +76,7 @@ def segment(
     coverage[int(Tissue.BACKGROUND)] = 1.0
 
     def look(index: int, depth: slice) -> NDArray[np.float32]:
+        """Show the network a slice with its two neighbours, at these rows."""
         rows = np.clip([index - offset, index, index + offset], 0, last)
         return _infer(slices[rows, depth], condition)
 
@@ -84,6 +85,7 @@ def segment(
         whole = dict(zip(glances, workers.map(lambda index: look(index, slice(None)), glances), strict=True))
 
         def finish(index: int, depth: slice) -> NDArray[np.float64]:
+            """Keep the coverages of a slice; return how much of each row is canal."""
             seen = whole[index][:, depth] if index in whole else look(index, depth)
             rows, values = _from_working_grid(seen, depth.start, volume)
             coverage[:, index, rows] = values

@@ -104,10 +104,12 @@ class _Hypothesis:
     offset: int
 
     def name(self, body: int) -> str | None:
+        """Name a body, counted from the topmost; None beyond the column."""
         place = self.offset + body
         return self.kind.names[place] if 0 <= place < len(self.kind.names) else None
 
     def fulfils(self, claim: Claim) -> bool:
+        """Tell whether a claim is true in this reading."""
         if claim.name is None:
             return self.offset + claim.body == self.kind.presacral - 1
         return self.name(claim.body) == claim.name

@@ -159,6 +159,7 @@ def _json_lines() -> Listener:
     start = time.monotonic()
 
     def write(event: BatchEvent) -> None:
+        """Write an event as a line of JSON."""
         line = asdict(event) | {"elapsed_s": round(time.monotonic() - start, 3)}
         sys.stderr.write(json.dumps(line) + "\n")
         sys.stderr.flush()
@@ -174,6 +175,7 @@ def _bar(console: Console, *, hidden: bool) -> Progress:
 
 def _on_bar(bar: Progress, task: TaskID) -> Listener:
     def show(event: BatchEvent) -> None:
+        """Move the bar, and say what a person has to do."""
         if event.event == "paused":
             # Also in a file, and also with --quiet: somebody has to do something.
             bar.console.print(f"Waiting: [{event.code}] {event.message}", markup=False)

@@ -87,6 +87,7 @@ def _json_lines() -> Callable[[Event], None]:
     start = time.monotonic()
 
     def write(event: Event) -> None:
+        """Write an event as a line of JSON."""
         _write_line(asdict(event), start)
 
     return write
@@ -105,6 +106,7 @@ def _on_bar(bar: Progress, visits: int) -> Callable[[Event], None]:
     task = bar.add_task("", total=once + each * visits)
 
     def move(event: Event) -> None:
+        """Move the bar by the work of a stage."""
         if event.event == "start":
             visit = f" {event.visit}" if event.visit is not None else ""
             bar.update(task, description=f"{event.stage}{visit}")

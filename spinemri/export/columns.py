@@ -38,6 +38,7 @@ def _at(path: str) -> Callable[[Any], Cell]:
     """Follow a dotted path of attributes and positions; anything missing on the way gives None."""
 
     def value(record: object) -> Cell:
+        """Follow the path from a record to its cell."""
         found: Any = record
         for name in path.split("."):
             if found is None:
@@ -66,6 +67,7 @@ def _yardstick(name: str, meaning: str) -> Column[TimepointRecord]:
 
 def _compartment(name: str) -> Column[Measurements]:
     def value(record: Measurements) -> Cell:
+        """Add up the parts of the mass in this compartment."""
         if record.mass.status != "measured":
             return None
         return sum((part.volume_ml for part in record.mass.components if part.compartment == name), 0.0)

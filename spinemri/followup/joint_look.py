@@ -90,6 +90,7 @@ def look_jointly(pair: SampledPair, stacks: Mapping[Role, Stack]) -> SampledPair
     more = [(0, 0), (0, -height % _STRIDE), (0, -width % _STRIDE)]
 
     def look(index: int) -> FloatArray:
+        """Outline both visits in a slice, with either of them beside each."""
         beside = [(own, other) for other in (0, 1) for own in (0, 1)]
         shown = np.stack([pair_input(views[own], views[other], index, NEIGHBOUR) for own, other in beside])
         (mass,) = session(MODEL_NAME).run(None, {"pair": np.pad(shown, [(0, 0), *more], mode="edge")})

@@ -187,6 +187,7 @@ def _best_for(levels: int, fixed: Blocks, moving: Sequence[Blocks]) -> Shift:
     """Judge a pairing at its best small offset along, behind and beside the canal and turn about it."""
 
     def score(state: State) -> Similarity:
+        """Compare the images with one of them rolled and shifted."""
         roll, *offset = state
         return similarity(*_overlap(fixed, moving[roll], offset))
 

@@ -115,9 +115,11 @@ def sample_pair(meeting: Meeting, earlier: Visit, later: Visit) -> SampledPair:
     tissues = [visit.anatomy.tissues for visit in (earlier, later)]
 
     def on_grid(volume: Volume, visit: int, outside: float) -> Field:
+        """Sample a volume of a visit."""
         return sample_at(volume, at[visit], outside=outside).reshape(grid.shape)
 
     def outlined_on_grid(volume: Volume, visit: int) -> Field:
+        """Sample what was outlined, as blurred as the other visit's."""
         return on_grid(blurred_across(volume, tissues[1 - visit].grid.spacing[0]), visit, 0.0)
 
     coverage, around = (

@@ -141,6 +141,7 @@ def _names_from(vertebrae: Sequence[Vertebra], shift: int) -> NameAt:
     column = column_with(list(known.values()))
 
     def name_at(index: int) -> str | None:
+        """Name a vertebra after the nearest one that has a name."""
         wanted = index + shift
         nearest = min(known, key=lambda place: abs(place - wanted))
         place = column.index(known[nearest]) + wanted - nearest

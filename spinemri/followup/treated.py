@@ -4,8 +4,6 @@ from __future__ import annotations
 
 from dataclasses import replace
 
-import numpy as np
-
 from spinemri.anatomy.model import Levels
 from spinemri.errors import Flag
 from spinemri.followup.dose import dose_to_mass, to_frame, treated_levels
@@ -92,11 +90,9 @@ def under_new_names(radiotherapy: Radiotherapy, before: Levels, after: Levels) -
 
 def _name_now(name: str, before: Levels, after: Levels) -> str | None:
     """Name the vertebra whose body lies where one had a name before."""
-    was = [v.centre_lps_mm for v in before.vertebrae if v.name == name]
-    away = [float(np.linalg.norm(np.subtract(v.centre_lps_mm, was[0]))) for v in after.vertebrae] if was else []
-    if not away or min(away) > _SAME_BODY_MM:
-        return None
-    return after.vertebrae[int(np.argmin(away))].name
+    was = next((v.centre_lps_mm for v in before.vertebrae if v.name == name), None)
+    body = after.vertebra_at(was, _SAME_BODY_MM) if was else None
+    return None if body is None else after.vertebrae[body].name
 
 
 def _from_plan(

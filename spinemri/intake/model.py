@@ -213,10 +213,12 @@ class _Owned(Protocol):
     """What a patient id and its issuer are known of."""
 
     @property
-    def patient_key(self) -> str: ...
+    def patient_key(self) -> str:
+        """Identifies the patient."""
 
     @property
-    def issuer_key(self) -> str: ...
+    def issuer_key(self) -> str:
+        """Identifies who gave out the patient id."""
 
 
 def count_patients(owned: Iterable[_Owned]) -> int:

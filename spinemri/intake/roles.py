@@ -197,6 +197,7 @@ class _Decision:
 
     @property
     def anchor(self) -> Candidate | None:
+        """The series that the others are chosen to fit, if there is one."""
         return next((self.chosen[role] for role in SAGITTAL_ROLES if role in self.chosen), None)
 
     def apply(self, candidate: Candidate) -> Stack:

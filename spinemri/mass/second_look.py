@@ -178,6 +178,7 @@ def _mass(view: CanalView, pitch_mm: float) -> FloatArray:
     more = [(0, 0), (0, -height % _STRIDE), (0, -width % _STRIDE)]
 
     def look(index: int) -> FloatArray:
+        """Say how much of each pixel of a slice is mass."""
         shown = np.pad(network_input(view, index, offset), more, mode="edge")
         (mass,) = session(MODEL_NAME).run(None, {"canal": shown[None]})
         out: FloatArray = mass[0, 0, :height, :width]

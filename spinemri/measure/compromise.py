@@ -170,6 +170,7 @@ def _diameters(sections: Sections, references: References, worst: int, *, cord: 
     """Sac and cord at the worst section, and their narrowing; cord values only where there is one."""
 
     def here(values: NDArray[np.float64]) -> float:
+        """Smooth along the canal and take the worst section."""
         return float(smooth_along(values, step_mm=sections.step_mm)[worst])
 
     out = {

@@ -168,9 +168,11 @@ def escc_evidence(stack: SectionStack, sections: Sections, references: Reference
     """
 
     def here(name: Literal["sac", "cord"], quantity: str) -> float:
+        """Smooth along the canal and take the worst section."""
         return float(smooth_along(getattr(sections.known(name), quantity), step_mm=sections.step_mm)[worst])
 
     def ratio(name: Literal["sac", "cord"], quantity: str) -> float:
+        """Compare the worst section with what the structure would have there; NaN if that is not known."""
         beside = references.least_of_known if name == "cord" else references.mean_of_known
         reference = beside(f"{name}_{quantity}")
         return here(name, quantity) / reference if reference > 0 else float("nan")

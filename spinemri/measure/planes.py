@@ -118,6 +118,7 @@ def _parabolic(unit: NDArray[np.float64], parts: int) -> NDArray[np.float64]:
     slices = len(unit)
 
     def at(offset: int) -> NDArray[np.float64]:
+        """Take the means so many places from each edge, beyond the ends the last one."""
         rows: NDArray[np.float64] = unit[np.clip(np.arange(slices + 1) + offset, 0, slices - 1)]
         return rows
 

@@ -220,6 +220,7 @@ def same_place(
     beyond_middle = place - round(place)
 
     def beside(reference: Reference | None) -> Reference | None:
+        """Move a reference as far from its vertebra as the section lies, unless it cannot be measured there."""
         if reference is None or not 0 <= reference.vertebra + beyond_middle <= count[-1]:
             return reference
         at = round(float(np.interp(reference.vertebra + beyond_middle, count, middles)) / sections.step_mm)
@@ -260,6 +261,7 @@ def _reference(sections: Sections, vertebra: int, index: int) -> Reference:
     """Measure one reference section."""
 
     def mean(values: NDArray[np.float64]) -> float:
+        """Average what is known around the section."""
         near = values[_window(sections, index)]
         near = near[np.isfinite(near)]
         return float(near.mean()) if len(near) else float("nan")

@@ -104,6 +104,7 @@ def measure_signal(
     apart = [role for role, image in aligned.items() if image is None]
 
     def ratio(role: Role, to: BoolMap) -> float | None:
+        """Divide the median signals of mass and reference; None without this series."""
         image = aligned.get(role)
         if image is None:
             return None

@@ -39,6 +39,7 @@ class _Web:
         self._policy = policy
 
     def studies(self, query: StudyQuery) -> list[FoundStudy]:
+        """Find the studies of a query (QIDO-RS)."""
         filters = {
             "PatientID": query.patient_id,
             "AccessionNumber": query.accession_number,
@@ -53,6 +54,7 @@ class _Web:
         return found
 
     def series(self, study_uid: str) -> list[FoundSeries]:
+        """Find the MR series of a study (QIDO-RS)."""
         search = partial(self._client.search_for_series, study_uid, search_filters={"Modality": "MR"})
         found = [one for one in self._all(search, "SeriesInstanceUID") if one.get("Modality") == "MR"]
         return [self._with_instances(study_uid, str(one.SeriesInstanceUID)) for one in found]
@@ -73,6 +75,7 @@ class _Web:
             found |= new
 
     def retrieve(self, series: FoundSeries, inbox: Inbox) -> None:
+        """Fetch a series as it is stored (WADO-RS)."""
         with explained(self._peer, self._policy):
             for dataset in self._client.iter_series(series.study_uid, series.series_uid, media_types=_AS_STORED):
                 content = io.BytesIO()

@@ -68,6 +68,7 @@ class _Finding:
         self._policy = policy
 
     def studies(self, query: StudyQuery) -> list[FoundStudy]:
+        """Find the studies of a query (C-FIND)."""
         keys = Dataset()
         keys.QueryRetrieveLevel = "STUDY"
         keys.StudyInstanceUID = list(query.study_uids) or ""
@@ -78,6 +79,7 @@ class _Finding:
         return [found_study(answer) for answer in self._find([keys])]
 
     def series(self, study_uid: str) -> list[FoundSeries]:
+        """Find the MR series of a study (C-FIND)."""
         keys = Dataset()
         keys.QueryRetrieveLevel = "SERIES"
         keys.StudyInstanceUID = study_uid
@@ -135,6 +137,7 @@ class _Getting(_Finding):
     """Images on the association that asks for them."""
 
     def retrieve(self, series: FoundSeries, inbox: Inbox) -> None:
+        """Fetch a series over the same association (C-GET)."""
         # One context for each syntax, so that the archive need not convert what it holds; 128 are allowed.
         pairs = product(IMAGE_CLASSES, TRANSFER_SYNTAXES)
         contexts = [build_context(_GET), *(build_context(uid, syntax) for uid, syntax in pairs)]
@@ -158,6 +161,7 @@ class _Moving(_Finding):
         self._inlet = inlet
 
     def retrieve(self, series: FoundSeries, inbox: Inbox) -> None:
+        """Have a series sent to our own storage (C-MOVE)."""
         self._inlet.inbox = inbox
         with association(self._peer, [build_context(_MOVE)], self._policy) as link:
             moving = link.send_c_move(_series_keys(series), self._inlet.ae_title, _MOVE)

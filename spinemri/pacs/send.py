@@ -65,6 +65,7 @@ def send_results(
     through = len(items) - len(waiting)
 
     def hear(outcome: Outcome) -> None:
+        """Note an outcome and tell how far things are."""
         nonlocal through
         record.note(outcome)
         through += outcome.verdict is not Verdict.POSTPONED

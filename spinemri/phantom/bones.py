@@ -49,6 +49,7 @@ def _nearest(geometry: Geometry, own: Section) -> Nearest:
     disc = np.searchsorted(column.centre[1:].astype(dtype), own.s).clip(0, len(column.names) - 1)
 
     def pick(values: Array, at: Array) -> Array:
+        """Look values up by index."""
         return values.astype(dtype)[at]
 
     canal = geometry.canal

@@ -220,6 +220,7 @@ def shrink(form: MassForm, grid: MassGrid, goal_mm3: float) -> MassForm:
     """
 
     def excess(retreat_mm: float) -> float:
+        """Say by how much of the wanted volume the retreating mass is too large."""
         return sum(mass_volumes_mm3(replace(form, retreat_mm=retreat_mm), grid)) / goal_mm3 - 1.0
 
     lowest, highest = -4.0, 15.0

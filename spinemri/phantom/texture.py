@@ -58,6 +58,7 @@ def build_texture(rng: np.random.Generator) -> Texture:
     """Draw a patient's texture."""
 
     def tile(sigma: float) -> Array:
+        """Draw smooth noise of standard deviation one that repeats without a seam."""
         field = gaussian_filter(rng.standard_normal((TILE,) * 3).astype(np.float32), sigma, mode="wrap")
         return np.asarray(field / field.std())
 

@@ -171,6 +171,7 @@ def _compromise(
     at = [None if n is None else int(np.abs(sections.s - column.position_mm(n)).argmin()) for n in names]
 
     def reference(structure: str) -> float:
+        """Average the diameters at both references; NaN unless both are known."""
         known = [sections.ap[structure][k] for k in at if k is not None]
         return float(np.mean(known)) if len(known) == 2 else float("nan")
 
@@ -181,6 +182,7 @@ def _compromise(
     s = float(sections.s[worst])
 
     def lost(structure: str) -> float | None:
+        """Say how many per cent of its reference a diameter has lost."""
         value = 100.0 * (1.0 - sections.ap[structure][worst] / reference(structure))
         return round(float(value), 2) if np.isfinite(value) else None
 

@@ -58,6 +58,7 @@ def _unnamed(course: Course, pseudonyms: Pseudonyms) -> Course:
     """Give the objects of a course the frames of reference of the de-identified images."""
 
     def in_frame(part: _Framed | None) -> _Framed | None:
+        """Give a part the pseudonym of its frame of reference."""
         return part and replace(part, frame_of_reference_uid=pseudonyms.uid(part.frame_of_reference_uid))
 
     return replace(

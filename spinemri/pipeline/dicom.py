@@ -41,6 +41,7 @@ def write_dicom_study(result: StudyResult, folder: Path, recorder: Recorder) -> 
     """
 
     def write() -> str:
+        """Write the objects of one study."""
         from spinemri.export.dicom.write import write_study_objects  # noqa: PLC0415 - half a second that NIfTI saves
 
         return write_study_objects(result, folder, figures=_figures(folder, 1), pdf=_pdf(folder))
@@ -71,6 +72,7 @@ def write_dicom_comparison(
     """
 
     def write() -> str:
+        """Write the objects of all visits and of the comparison."""
         from spinemri.export.dicom.write import write_comparison_objects  # noqa: PLC0415 - as above
 
         figures = [_figures(folder, visit) for visit in range(1, len(results) + 1)]

@@ -5,8 +5,6 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import replace
 
-import numpy as np
-
 from spinemri.anatomy.model import Disc, Levels
 from spinemri.errors import UsageError
 from spinemri.followup.radiotherapy import column_with
@@ -57,11 +55,11 @@ def _checked(name: str) -> str:
 
 
 def _body_at(levels: Levels, point: Point) -> int:
-    away = [float(np.linalg.norm(np.subtract(v.centre_lps_mm, point))) for v in levels.vertebrae]
-    if not away or min(away) > _REACH_MM:
+    body = levels.vertebra_at(point, _REACH_MM)
+    if body is None:
         where = f"{point[0]:g},{point[1]:g},{point[2]:g}"
         raise UsageError("LEVEL_HINT_UNMATCHED", f"No vertebra lies within {_REACH_MM:.0f} mm of {where}.", _HELP)
-    return int(np.argmin(away))
+    return body
 
 
 def _named(levels: Levels, column: Sequence[str], offset: int) -> Levels:

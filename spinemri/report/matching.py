@@ -58,6 +58,7 @@ def map_arcs(source: StudyResult, target: StudyResult) -> Callable[[NDArray[np.f
     x, y = np.array(pairs).T
 
     def mapped(arcs: NDArray[np.float64]) -> NDArray[np.float64]:
+        """Map arc lengths; beyond the ends one to one."""
         beyond = arcs - np.clip(arcs, x[0], x[-1])
         result: NDArray[np.float64] = np.interp(arcs, x, y) + beyond
         return result

@@ -74,6 +74,7 @@ class _Frame:
 
     @property
     def size(self) -> NDArray[np.float64]:
+        """Front to back and top to bottom, mm."""
         return np.array([self.front + self.back, self.above + self.below])
 
 

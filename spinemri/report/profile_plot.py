@@ -41,6 +41,7 @@ class _Curve:
     width: float
 
     def values(self, field: str) -> NDArray[np.float64]:
+        """Gather one number of every section, NaN where it is missing."""
         found = [getattr(row, field) for row in self.visit.result.profile]
         return np.array([np.nan if value is None else value for value in found], dtype=float)
 

@@ -62,6 +62,7 @@ class _Quantity:
     note: Callable[[Measurements], str] = lambda _: ""
 
     def cell(self, measured: Measurements) -> Cell:
+        """Show the number of a visit, or why it is missing."""
         text = self.value(measured)
         if text is None or text == NOT_ASSESSABLE:
             return Cell(NOT_ASSESSABLE, why_missing(self.field, measured))
@@ -70,6 +71,7 @@ class _Quantity:
 
 def _number(field: str, decimals: int, part: str) -> Callable[[Measurements], str | None]:
     def value(measured: Measurements) -> str | None:
+        """Write the number as decimal; None where it is missing."""
         owner = measured.mass.signal if part == "signal" else getattr(measured, part)
         found = getattr(owner, field)
         return None if found is None else decimal(float(found), decimals)
@@ -286,6 +288,7 @@ def _yardstick(name: str, comparison: Comparison) -> Row:
     label, unit = _YARDSTICKS.get(name, (f"Yardstick: {name.replace('_', ' ')}", ""))
 
     def cell(visit: TimepointRecord) -> Cell:
+        """Show what the yardstick says of a visit."""
         value = visit.yardsticks.get(name)
         if value is None:
             return Cell(NOT_ASSESSABLE)

@@ -40,6 +40,7 @@ def train_canal(
     """
 
     def draw(chosen: Sequence[int], rng: np.random.Generator) -> Sample:
+        """Draw a sample of each chosen study."""
         return collate([draw_canal_sample(studies[index], rng) for index in chosen])
 
     torch.manual_seed(plan.seed)

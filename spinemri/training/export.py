@@ -25,6 +25,7 @@ class _WithSoftmax(torch.nn.Module):
         self.network = network
 
     def forward(self, image: torch.Tensor) -> torch.Tensor:
+        """Turn logits into fractions."""
         return torch.softmax(self.network(image), dim=1)
 
 
@@ -34,6 +35,7 @@ class _WithSigmoid(torch.nn.Module):
         self.network = network
 
     def forward(self, canal: torch.Tensor) -> torch.Tensor:
+        """Turn logits into the fraction of mass."""
         return torch.sigmoid(self.network(canal))
 
 

@@ -240,6 +240,7 @@ def add_implant(
     view = (slice(None), flip, slice(None))
 
     def turn(array: NDArray[Any]) -> NDArray[Any]:
+        """Bring an array to the axes of the implant, which grows in from the high end."""
         return np.ascontiguousarray(np.transpose(array, order)[view])
 
     steps = (spacing[order[0]], spacing[order[1]], spacing[2])
@@ -254,6 +255,7 @@ def add_implant(
     signal = _texture(rng, image.shape, spacing, implant)
 
     def back(array: FloatArray) -> FloatArray:
+        """Undo the turn."""
         return np.ascontiguousarray(np.transpose(array[view], order))
 
     cover = back(coverage)

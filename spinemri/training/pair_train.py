@@ -44,6 +44,7 @@ def train_pair(
     """
 
     def draw(chosen: Sequence[int], rng: np.random.Generator) -> PairSample:
+        """Draw a sample of each chosen pair."""
         return collate_pairs([draw_pair_sample(studies[index], rng) for index in chosen])
 
     torch.manual_seed(plan.seed)

@@ -164,6 +164,7 @@ def train(
     """
 
     def draw(chosen: Sequence[int], rng: np.random.Generator) -> Batch:
+        """Draw a sample of each chosen stack."""
         return collate([draw_sample(stacks[index], rng) for index in chosen])
 
     torch.manual_seed(plan.seed)

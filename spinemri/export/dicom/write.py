@@ -66,6 +66,7 @@ class _Visit:
         return [*own, *(header for header in all_headers(self.sources) if header.SOPInstanceUID not in uids)]
 
     def save(self, dataset: Dataset, kind: Kind) -> None:
+        """Write an object under the name of its kind."""
         save(dataset, self.folder / f"{kind.name}.dcm")
 
 
